@@ -1,0 +1,62 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?=
+PYTEST_FLAGS ?=
+
+.PHONY: help setup run test check bench lab lab-build lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## create .venv with the project and what its tests need
+
+$(VENV)/.ready: pyproject.toml requirements/dev.txt scripts/debian-packages.sh
+	scripts/debian-packages.sh setup
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q asterisk_sip
+	touch $@
+
+run: setup ## run the daemon: on a recording, or on your PBX with CONFIG=my.toml
+ifeq ($(CONFIG),)
+	$(BIN)/asterisk-sip demo
+else
+	$(BIN)/asterisk-sip run --config $(CONFIG)
+endif
+
+check: setup ## the fast loop: lint, types, unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not lab" -n 2 $(PYTEST_FLAGS)
+
+test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
+	scripts/debian-packages.sh test
+	$(MAKE) --no-print-directory lab-build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
+
+bench: setup ## measure speed, as ratios in one run
+	$(BIN)/python -m tests.bench
+
+lab-build: setup ## build the two real PBXs into .lab (once)
+	$(BIN)/python -m tests.lab build
+
+lab: lab-build ## leave the two PBXs running for you to play with
+	$(BIN)/python -m tests.lab run
+
+lock: ## renew requirements/*.txt (needs uv)
+	uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11 pyproject.toml -o requirements/run.txt
+	uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11 pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## remove what was built (keeps .lab)
+	rm -rf $(VENV) .run dist build
