@@ -1,0 +1,1 @@
+"""The core: events in, facts out. No socket, clock or logger; time is an argument."""

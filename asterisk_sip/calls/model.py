@@ -1,0 +1,218 @@
+"""The record: what is written for every call and every attempt inside it (schema ``asterisk-sip/call/1``).
+
+The field names are the keys of the JSON, in the same order. Absent values are ``None``, never left out.
+Times are aware UTC datetimes, durations are whole milliseconds (``_ms``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+import typing
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+SCHEMA = "asterisk-sip/call/1"
+
+
+class Outcome(StrEnum):
+    """How a call ended, seen from the caller."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    RESCUED = "rescued"  # a first stage failed, a later one answered
+    ABANDONED = "abandoned"  # the caller gave up
+
+
+class Grade(StrEnum):
+    """How a SIP status is known, best first."""
+
+    WIRE = "wire"  # the status line as received
+    REPORTED = "reported"  # TechCause, under the rules that say received
+    LOCAL = "local"  # Asterisk's own stack made it up; the far end said nothing
+    SENT = "sent"  # what Asterisk answered the caller
+    CANDIDATES = "candidates"  # only the Q.850 cause or the DialStatus is known: a set of codes
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who placed the call."""
+
+    number: str | None = None
+    name: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SipStatus:
+    """A SIP status with its class and meaning. ``code`` is None when only ``candidates`` are known."""
+
+    code: int | None = None
+    phrase: str | None = None
+    class_: int | None = None
+    class_name: str | None = None
+    class_meaning: str | None = None
+    meaning: str | None = None
+    reference: str | None = None
+    candidates: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a source said about the SIP status of a leg."""
+
+    grade: Grade
+    source: str
+    code: int | None = None
+    phrase: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How the SIP status is known: the winner's grade and source, and what the other sources said."""
+
+    grade: Grade = Grade.NONE
+    source: str | None = None
+    losers: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Q850:
+    """The ISDN cause Asterisk filed (ITU-T Q.850) and its text."""
+
+    cause: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Whose side the failure was on, and why we say so."""
+
+    side: str = "unknown"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to reach one destination. ``stage`` is the serial step; forks share one."""
+
+    seq: int
+    stage: int
+    channel: str
+    uniqueid: str
+    endpoint: str | None
+    trunk: str | None
+    dialled: str | None
+    sip_call_id: str | None
+    began_at: datetime | None
+    ended_at: datetime | None
+    pdd_ms: int | None
+    ring_ms: int | None
+    dial_status: str | None
+    forward: str | None
+    disposition: str
+    sip: SipStatus
+    evidence: Evidence
+    q850: Q850
+    fault: Fault
+    remote_reason: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call with its chain of attempts: what happened, how it is known, whose side it was on, what to do."""
+
+    id: str
+    pbx: str
+    asterisk_version: str | None
+    linkedid: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    answered_at: datetime | None
+    duration_ms: int | None
+    direction: str | None
+    caller: Caller
+    dialled: str | None
+    context: str | None
+    exten: str | None
+    account: str | None
+    outcome: Outcome
+    disposition: str
+    sip: SipStatus
+    evidence: Evidence
+    q850: Q850
+    released_by: str
+    fault: Fault
+    hint: str | None
+    attempts: tuple[Attempt, ...]
+    partial: bool
+    gap_ids: tuple[str, ...] = ()
+
+
+def call_id(pbx: str, linkedid: str, generation: int = 0) -> str:
+    """Return the id of a call: 32 hex digits, the same for the same call whenever it is computed.
+
+    ``generation`` counts calls that reuse a linkedid after all its channels had ended.
+    """
+    text = "\0".join((pbx, linkedid, str(generation)) if generation else (pbx, linkedid))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def utc(seconds: float | None) -> datetime | None:
+    """Return seconds since 1970 as an aware UTC datetime, None as None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def isoformat(at: datetime) -> str:
+    """Return a UTC time as ISO 8601 with microseconds and Z, so that text order is time order."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Record = TypeVar("Record")
+
+
+def to_json(record: Any) -> Any:
+    """Return a record (or a part of one) as dicts, lists, strings and numbers, ready for ``json.dumps``."""
+    if is_dataclass(record):
+        return {key: to_json(getattr(record, name)) for name, key, _ in _layout(type(record))}
+    if isinstance(record, tuple):
+        return [to_json(item) for item in record]
+    if isinstance(record, datetime):
+        return isoformat(record)
+    return record
+
+
+def from_json(kind: type[Record], data: Any) -> Record:
+    """Rebuild a record of ``kind`` from what ``to_json`` gave. Keys it does not know are passed over.
+
+    Raises KeyError when a key is missing and ValueError when a value does not fit.
+    """
+    return kind(**{name: _value(hint, data[key]) for name, key, hint in _layout(kind)})
+
+
+_LAYOUTS: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
+
+
+def _layout(kind: Any) -> tuple[tuple[str, str, Any], ...]:
+    layout = _LAYOUTS.get(kind)
+    if layout is None:
+        hints = typing.get_type_hints(kind)
+        layout = tuple((field.name, field.name.rstrip("_"), hints[field.name]) for field in fields(kind))
+        _LAYOUTS[kind] = layout
+    return layout
+
+
+def _value(hint: Any, data: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return None if data is None else _value(next(arg for arg in args if arg is not type(None)), data)
+    if origin is tuple:
+        return tuple(_value(args[0], item) for item in data)
+    if is_dataclass(hint):
+        return from_json(hint, data)  # type: ignore[arg-type]  # mypy takes is_dataclass to admit an instance
+    if hint is datetime:
+        return datetime.fromisoformat(data)
+    return hint(data)

@@ -1,0 +1,48 @@
+"""Every error this program raises on purpose. Foreign exceptions are mapped to one of these where they enter."""
+
+
+class AsteriskSipError(Exception):
+    """The root: anything that is ours."""
+
+
+class ConfigError(AsteriskSipError):
+    """The configuration cannot be used. ``faults`` lists each one as (key path, reason)."""
+
+    def __init__(self, source: str, faults: list[tuple[str, str]]) -> None:
+        self.source = source
+        self.faults = faults
+        lines = "\n".join(f"  {key}: {reason}" for key, reason in faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{source}: {count}\n{lines}")
+
+
+class SourceError(AsteriskSipError):
+    """A door to Asterisk (AMI, ARI, AGI, HEP, a recording) does not give events."""
+
+
+class AuthError(SourceError):
+    """Asterisk refused the user or its secret. Trying again soon cannot help."""
+
+
+class LinkLostError(SourceError):
+    """The connection ended, could not be made, or the peer stopped answering. Trying again can help."""
+
+
+class WireError(SourceError):
+    """What came over the wire is not the protocol it should be, or is larger than allowed."""
+
+
+class StoreError(AsteriskSipError):
+    """Records cannot be read or written."""
+
+
+class SinkError(AsteriskSipError):
+    """A sink did not take a batch."""
+
+
+class TransientSinkError(SinkError):
+    """The same batch may be taken later."""
+
+
+class PermanentSinkError(SinkError):
+    """The same batch will never be taken."""
