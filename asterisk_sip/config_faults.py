@@ -1,0 +1,83 @@
+"""What is wrong with a configuration, in the words of someone who edits a TOML file. Never shows a value."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from asterisk_sip.config_model import Config, key_paths, keys_of, table_of
+
+Loc = tuple[str | int, ...]
+Fault = tuple[str, str]
+
+REASONS = {
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt:.12g}",
+    "greater_than_equal": "must be at least {ge:.12g}",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le:.12g}",
+    "literal_error": "must be {expected}",
+    "missing": "is required",
+    "model_type": "must be a table",
+    "path_type": "must be a path in quotes",
+    "string_too_long": "must be at most {max_length} characters long",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text in quotes",
+    "string_unicode": "must be UTF-8 text",
+    "tuple_type": "must be a list",
+    "value_error": "{error}",
+}
+
+
+def reason_of(detail: ErrorDetails) -> str:
+    """What pydantic found, in plain words."""
+    loc, kind = detail["loc"], detail["type"]
+    if kind == "extra_forbidden":
+        return "unknown key" + _suggestion(loc)
+    if kind == "tuple_type" and loc in {("pbx",), ("trunk",)}:
+        return f"is written as a list of tables: [[{loc[0]}]]"
+    reason = REASONS.get(kind)
+    return reason.format(**detail.get("ctx", {})) if reason else detail["msg"]
+
+
+def key_path(loc: Loc) -> str:
+    """``("pbx", 0, "ami")`` as ``pbx[0].ami``; keys that TOML must quote are quoted."""
+    path = ""
+    for step in loc:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            bare = re.fullmatch(r"[A-Za-z0-9_-]+", step)
+            path += ("." if path else "") + (step if bare else json.dumps(step))
+    return path
+
+
+def _suggestion(loc: Loc) -> str:
+    """The key that was probably meant: a like one in the same table, or the same one in another."""
+    model: type[BaseModel] = Config
+    key = str(loc[-1])
+    for step in loc[:-1]:
+        model = (None if isinstance(step, int) else table_of(model, step)[0]) or model
+    near = difflib.get_close_matches(key, keys_of(model), n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    places = [path[: path.index(key) + 1] for path in key_paths(Config) if key in path]
+    return f"; did you mean {'.'.join(places[0]).replace('.[]', '[]')}?" if places else ""
+
+
+def os_reason(error: OSError) -> str:
+    """Why a file cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, PermissionError):
+        return "may not be read by this user"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file"
+    return (error.strerror or type(error).__name__).lower()
