@@ -1,0 +1,351 @@
+"""Puts the events of one PBX together into calls: an event in, the calls that ended with it out. Pure; bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from asterisk_sip.calls import events as ev
+from asterisk_sip.calls.state import ENDED, Call, Leg, Try
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is remembered at most."""
+
+    open_calls: int = 50_000
+    attempts_per_call: int = 500
+    legs_per_call: int = 2_000
+    ended_legs: int = 20_000  # uniqueids of ended channels, to know a late or repeated event when it comes
+    age_s: float = 86_400.0  # a call silent for so long is given up
+
+
+class Correlator:
+    """The calls in flight on one PBX.
+
+    Feed it events in the order in which they came. A call ends when its last channel has hung up. What was not seen
+    from its beginning, or has a gap in it, is ``partial``.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._calls: OrderedDict[str, Call] = OrderedDict()  # by linkedid, the longest silent first
+        self._call_of: dict[str, Call] = {}  # by uniqueid of a leg
+        self._ended_legs: OrderedDict[str, None] = OrderedDict()
+        self._generations: OrderedDict[str, int] = OrderedDict()  # of linkedids that ended
+        self._evicted: list[Call] = []  # given up to make room, not yet handed out
+        self.late_events = 0
+        self.given_up = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def feed(self, event: ev.Event) -> list[Call]:
+        """Take one event; return the calls that ended with it."""
+        ended = _HANDLERS[type(event)](self, event)
+        if self._evicted:
+            ended, self._evicted = [*self._evicted, *ended], []
+        return ended
+
+    def expire(self, now: float) -> list[Call]:
+        """Give up calls of which nothing was heard for ``Limits.age_s`` seconds; return them, marked partial."""
+        given_up = []
+        while self._calls and next(iter(self._calls.values())).last_at < now - self._limits.age_s:
+            given_up.append(self._give_up())
+        return given_up
+
+    def mark_gap(self, gap_id: str) -> None:
+        """Mark every call in flight as partial: something may have happened that nobody saw."""
+        for call in self._calls.values():
+            call.partial = True
+            call.changed = True
+            if gap_id not in call.gap_ids:
+                call.gap_ids = (*call.gap_ids, gap_id)
+
+    def reconcile(self, alive: Iterable[ev.Channel], at: float) -> list[Call]:
+        """Compare with the channels that are alive after a gap; return the calls that ended unseen, marked partial.
+
+        ``alive`` is what Asterisk lists (CoreShowChannels); ``at`` the time of the list. Channels that nobody knew are
+        taken in.
+        """
+        living = {channel.uniqueid: channel for channel in alive}
+        ended = []
+        for call in list(self._calls.values()):
+            for uniqueid in sorted(call.alive - living.keys()):
+                call.partial = True
+                self._bury(call, call.legs[uniqueid], at)
+            if not call.alive:
+                ended.append(self._close(call))
+        for channel in living.values():
+            self._seen(ev.ChannelSeen(at, channel))
+        return ended
+
+    def drop_all(self, at: float, gap_id: str | None = None) -> list[Call]:
+        """End every call in flight, as when Asterisk went down; return them, marked partial."""
+        if gap_id is not None:
+            self.mark_gap(gap_id)
+        return self.reconcile((), at)
+
+    def unsaved(self, now: float, every_s: float) -> list[Call]:
+        """Return the calls in flight that changed and were not saved in the last ``every_s`` seconds; now they are."""
+        due = [
+            call
+            for call in self._calls.values()
+            if call.changed and (call.saved_at is None or call.saved_at <= now - every_s)
+        ]
+        for call in due:
+            call.changed = False
+            call.saved_at = now
+            if call.linkedid not in call.saved_as:
+                call.saved_as = (*call.saved_as, call.linkedid)
+        return due
+
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Take in calls in flight that an earlier run had remembered."""
+        for call in calls:
+            self._calls[call.linkedid] = call
+            for uniqueid in call.legs:
+                self._call_of[uniqueid] = call
+
+    # what each event does
+
+    def _began(self, event: ev.ChannelBegan) -> list[Call]:
+        leg = self._leg(event.channel, event.at, began=True)
+        if leg is not None:
+            leg[1].dialled = leg[1].dialled or event.channel.exten
+        return []
+
+    def _seen(self, event: ev.ChannelSeen) -> list[Call]:
+        found = self._leg(event.channel, event.at)
+        if found is not None:
+            call, leg = found
+            attempt = call.try_of(leg.uniqueid) if leg.dialled_by_us else None
+            if attempt is not None:
+                attempt.move("up" if event.channel.up else "ringing" if event.channel.ringing else "", event.at)
+        return []
+
+    def _renamed(self, event: ev.ChannelRenamed) -> list[Call]:
+        call = self._call_of.get(event.uniqueid)
+        if call is not None:
+            self._touch(call, event.at)
+            call.legs[event.uniqueid].name = event.name
+        return []
+
+    def _paired(self, event: ev.LocalPaired) -> list[Call]:
+        for half, other in ((event.one, event.two), (event.two, event.one)):
+            found = self._leg(half, event.at)
+            if found is not None:
+                found[1].pair = other.uniqueid
+        return []
+
+    def _dial_began(self, event: ev.DialBegan) -> list[Call]:
+        dialer = self._leg(event.source, event.at) if event.source is not None else None
+        found = self._leg(event.dest, event.at)
+        if found is None:
+            return []
+        call, leg = found
+        repeated = call.try_of(leg.uniqueid)
+        if repeated is not None and repeated.began_seen:
+            return []
+        leg.dialled_by_us = True
+        if len(call.tries) >= self._limits.attempts_per_call:
+            call.left_out += 1
+            call.partial = True
+            return []
+        source = dialer[1].uniqueid if dialer is not None else None
+        stage = self._stage(call, source)
+        call.tries.append(Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at))
+        if leg.requested_at is not None:  # its end can be asked for before its beginning is told
+            call.tries[-1].requested_before_end = True
+        return []
+
+    def _dial_progressed(self, event: ev.DialProgressed) -> list[Call]:
+        attempt = self._try(event.dest, event.at)
+        if attempt is not None:
+            attempt.move(event.status, event.at)
+        return []
+
+    def _dial_ended(self, event: ev.DialEnded) -> list[Call]:
+        attempt = self._try(event.dest, event.at)
+        if attempt is None or attempt.dial_status is not None:
+            return []
+        attempt.dial_status = event.status
+        attempt.forward = event.forward
+        if event.dest.heard is not None:
+            attempt.heard = event.dest.heard
+        attempt.move("ANSWER" if event.status == "ANSWER" else "end", event.at)
+        return []
+
+    def _requested(self, event: ev.HangupRequested) -> list[Call]:
+        found = self._leg(event.channel, event.at)
+        if found is None:
+            return []
+        call, leg = found
+        if leg.requested_at is None:
+            leg.requested_at = event.at
+        if leg.up_at is not None:
+            call.first_requested = call.first_requested or leg.uniqueid
+        attempt = call.try_of(leg.uniqueid)
+        if attempt is not None and not attempt.over:
+            attempt.requested_before_end = True
+        return []
+
+    def _hung_up(self, event: ev.HungUp) -> list[Call]:
+        found = self._leg(event.channel, event.at)
+        if found is None:
+            return []
+        call, leg = found
+        leg.cause, leg.cause_text, leg.tech_cause = event.cause, event.cause_text, event.tech_cause
+        self._bury(call, leg, event.at)
+        return [] if call.alive else [self._close(call)]
+
+    def _shut_down(self, event: ev.ShutDown) -> list[Call]:
+        return self.drop_all(event.at)
+
+    def _listed(self, event: ev.ChannelsListed) -> list[Call]:
+        return self.reconcile(event.channels, event.at)
+
+    def _nothing(self, _event: ev.Booted) -> list[Call]:
+        return []
+
+    # the bookkeeping
+
+    def _leg(self, channel: ev.Channel, at: float, *, began: bool = False) -> tuple[Call, Leg] | None:
+        """Return the leg an event is about and its call, new if need be; None when it is over or has no name."""
+        uniqueid = channel.uniqueid
+        call = self._call_of.get(uniqueid)
+        if call is None:
+            if not uniqueid or uniqueid in self._ended_legs:
+                self.late_events += 1
+                return None
+            call = self._adopt(channel, at, began=began)
+        elif channel.linkedid and channel.linkedid != call.linkedid:
+            call = self._merge(call, channel.linkedid)
+        self._touch(call, at)
+        leg = call.legs[uniqueid]
+        leg.see(channel, at)
+        return call, leg
+
+    def _adopt(self, channel: ev.Channel, at: float, *, began: bool) -> Call:
+        linkedid = channel.linkedid or channel.uniqueid
+        call = self._calls.get(linkedid)
+        if call is None:
+            while len(self._calls) >= self._limits.open_calls:
+                self._evicted.append(self._give_up())
+            call = Call(linkedid, self._generations.get(linkedid, -1) + 1, at, at)
+            self._calls[linkedid] = call
+        if not began:
+            call.partial = True
+        call.legs[channel.uniqueid] = Leg(channel.uniqueid, channel.name, at, began)
+        call.alive.add(channel.uniqueid)
+        self._call_of[channel.uniqueid] = call
+        return call
+
+    def _merge(self, call: Call, linkedid: str) -> Call:
+        """Two calls became one (bridge, transfer): Asterisk gave a channel another linkedid."""
+        other = self._calls.get(linkedid)
+        del self._calls[call.linkedid]
+        if other is None:
+            call.linkedid = linkedid
+            self._calls[linkedid] = call
+            return call
+        for attempt in call.tries:
+            attempt.stage += other.stages
+        other.tries = sorted((*other.tries, *call.tries), key=lambda attempt: attempt.began_at)
+        for seq, attempt in enumerate(other.tries, 1):
+            attempt.seq = seq
+        other.stages += call.stages
+        other.legs |= call.legs
+        other.alive |= call.alive
+        other.began_at = min(other.began_at, call.began_at)
+        other.partial |= call.partial
+        other.saved_as = (*other.saved_as, *call.saved_as)
+        for uniqueid in call.legs:
+            self._call_of[uniqueid] = other
+        return other
+
+    def _stage(self, call: Call, dialer: str | None) -> int:
+        """Return the stage of an attempt that begins now.
+
+        It shares the stage of the dialer's last attempts while one of them is pending (forks, ring groups) or was
+        forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local.
+        """
+        mine = [attempt for attempt in call.tries if attempt.dialer == dialer]
+        if mine:
+            last = mine[-1].stage
+            same = [attempt for attempt in mine if attempt.stage == last]
+            if any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same) or same[-1].forward:
+                return last
+        elif dialer is not None and call.legs[dialer].pair is not None:
+            parent = call.try_of(call.legs[dialer].pair or "")
+            if parent is not None:
+                return parent.stage
+        call.stages += 1
+        return call.stages
+
+    def _try(self, dest: ev.Channel, at: float) -> Try | None:
+        found = self._leg(dest, at)
+        if found is None:
+            return None
+        call, leg = found
+        attempt = call.try_of(leg.uniqueid)
+        if attempt is None and len(call.tries) < self._limits.attempts_per_call:
+            leg.dialled_by_us = True
+            call.partial = True
+            call.stages += 1
+            attempt = Try(len(call.tries) + 1, call.stages, None, leg.uniqueid, "", leg.began_at, began_seen=False)
+            call.tries.append(attempt)
+        return attempt
+
+    def _bury(self, call: Call, leg: Leg, at: float) -> None:
+        leg.ended_at = at
+        attempt = call.try_of(leg.uniqueid)
+        if attempt is not None:
+            if attempt.heard is None or attempt.answered_at is None:
+                attempt.heard = leg.heard if leg.heard is not None else attempt.heard
+            attempt.move("end", at)
+        call.alive.discard(leg.uniqueid)
+        del self._call_of[leg.uniqueid]
+        self._ended_legs[leg.uniqueid] = None
+        if len(self._ended_legs) > self._limits.ended_legs:
+            self._ended_legs.popitem(last=False)
+
+    def _close(self, call: Call) -> Call:
+        self._calls.pop(call.linkedid, None)
+        root = call.root
+        if root is None or not root.seen_begin:
+            call.partial = True
+        self._generations[call.linkedid] = call.generation
+        if len(self._generations) > self._limits.ended_legs:
+            self._generations.popitem(last=False)
+        return call
+
+    def _give_up(self) -> Call:
+        call = next(iter(self._calls.values()))
+        call.partial = True
+        self.given_up += 1
+        for uniqueid in sorted(call.alive):
+            self._bury(call, call.legs[uniqueid], call.last_at)
+        return self._close(call)
+
+    def _touch(self, call: Call, at: float) -> None:
+        call.last_at = max(call.last_at, at)
+        call.changed = True
+        self._calls.move_to_end(call.linkedid)
+
+
+_HANDLERS: dict[type, Callable[..., list[Call]]] = {
+    ev.ChannelBegan: Correlator._began,  # noqa: SLF001  the table belongs to the class
+    ev.ChannelSeen: Correlator._seen,  # noqa: SLF001
+    ev.ChannelRenamed: Correlator._renamed,  # noqa: SLF001
+    ev.LocalPaired: Correlator._paired,  # noqa: SLF001
+    ev.DialBegan: Correlator._dial_began,  # noqa: SLF001
+    ev.DialProgressed: Correlator._dial_progressed,  # noqa: SLF001
+    ev.DialEnded: Correlator._dial_ended,  # noqa: SLF001
+    ev.HangupRequested: Correlator._requested,  # noqa: SLF001
+    ev.HungUp: Correlator._hung_up,  # noqa: SLF001
+    ev.ChannelsListed: Correlator._listed,  # noqa: SLF001
+    ev.Booted: Correlator._nothing,  # noqa: SLF001
+    ev.ShutDown: Correlator._shut_down,  # noqa: SLF001
+}

@@ -1,0 +1,204 @@
+"""Turns a judged call into the frozen record: class, meaning, fault, hint, trunk, direction. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from asterisk_sip import catalog
+from asterisk_sip.calls import evidence
+from asterisk_sip.calls.model import (
+    Q850,
+    Attempt,
+    Caller,
+    CallRecord,
+    Fault,
+    Grade,
+    Outcome,
+    SipStatus,
+    call_id,
+    utc,
+)
+from asterisk_sip.calls.state import Call, Leg
+from asterisk_sip.calls.verdict import Judged, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRule:
+    """Which endpoints lead to a carrier: names, or patterns with ``*`` and ``?``."""
+
+    name: str | None
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a record says of the place it was made in."""
+
+    pbx: str
+    version: str | None = None
+    trunks: tuple[TrunkRule, ...] = ()
+
+    def trunk_of(self, endpoint: str | None) -> str | None:
+        """Return the trunk an endpoint belongs to: the rule's name, or the endpoint's own; None for a phone."""
+        if endpoint is not None:
+            for rule in self.trunks:
+                if any(fnmatchcase(endpoint, pattern) for pattern in rule.endpoints):
+                    return rule.name or endpoint
+        return None
+
+
+def record(call: Call, around: Surroundings) -> CallRecord:
+    """Return the record of a call whose channels have all hung up."""
+    verdict = judge(call, around.version)
+    root = call.root
+    attempts = tuple(_attempt(seq, judged, around) for seq, judged in enumerate(verdict.attempts, 1))
+    caller_endpoint = endpoint_of(root) if root is not None else None
+    answered_at = _answered_at(verdict, root)
+    status = _status(verdict.known.status)
+    return CallRecord(
+        id=call_id(around.pbx, call.linkedid, call.generation),
+        pbx=around.pbx,
+        asterisk_version=around.version,
+        linkedid=call.linkedid,
+        started_at=utc(call.began_at),
+        ended_at=utc(call.last_at),
+        answered_at=utc(answered_at),
+        duration_ms=_ms(call.began_at, call.last_at),
+        direction=_direction(caller_endpoint, attempts, around),
+        caller=Caller(
+            number=root.caller_number if root is not None else None,
+            name=root.caller_name if root is not None else None,
+            endpoint=caller_endpoint,
+        ),
+        dialled=_dialled_by_caller(root, attempts),
+        context=root.context if root is not None else None,
+        exten=root.exten if root is not None else None,
+        account=root.account if root is not None else None,
+        outcome=verdict.outcome,
+        disposition=verdict.disposition,
+        sip=status,
+        evidence=verdict.known.evidence,
+        q850=_q850(verdict.deciding.leg if verdict.deciding is not None else root),
+        released_by=verdict.released_by,
+        fault=_fault(verdict.disposition, verdict.known, around),
+        hint=_hint(verdict),
+        attempts=attempts,
+        partial=call.partial,
+        gap_ids=call.gap_ids,
+    )
+
+
+def endpoint_of(leg: Leg) -> str | None:
+    """Return the endpoint (peer) in a channel's name: ``PJSIP/acme-0000002a`` -> ``acme``. None for Local channels."""
+    technology, _, rest = leg.name.partition("/")
+    if technology == "Local" or not rest:
+        return None
+    name = rest.partition("<")[0].rpartition("-")[0] or rest
+    return name.partition("/")[0] if technology == "DAHDI" else name
+
+
+def number_in(dial_string: str, endpoint: str | None) -> str | None:
+    """Return the number in a dial string: ``608@acme``, ``acme/608`` and ``acme/sip:608@host`` all give ``608``.
+
+    A bare endpoint name gives None: there the device is the destination.
+    """
+    text = dial_string.partition("/")[2] or dial_string
+    user = text.removeprefix("sips:").removeprefix("sip:").partition("@")[0]
+    return user if user and user != endpoint and (user != dial_string or "@" in dial_string) else None
+
+
+def _attempt(seq: int, judged: Judged, around: Surroundings) -> Attempt:
+    attempt, leg = judged.attempt, judged.leg
+    endpoint = endpoint_of(leg)
+    ring_end = attempt.answered_at or attempt.ended_at
+    return Attempt(
+        seq=seq,
+        stage=attempt.stage,
+        channel=leg.name,
+        uniqueid=leg.uniqueid,
+        endpoint=endpoint,
+        trunk=around.trunk_of(endpoint),
+        dialled=number_in(attempt.dial_string, endpoint),
+        sip_call_id=leg.call_id,
+        began_at=utc(attempt.began_at),
+        ended_at=utc(attempt.ended_at),
+        pdd_ms=_ms(attempt.began_at, attempt.alive_at) if attempt.began_seen else None,
+        ring_ms=_ms(attempt.ringing_at, ring_end),
+        dial_status=attempt.dial_status,
+        forward=attempt.forward,
+        disposition=judged.disposition,
+        sip=_status(judged.known.status),
+        evidence=judged.known.evidence,
+        q850=_q850(leg),
+        fault=_fault(judged.disposition, judged.known, around),
+    )
+
+
+def _status(status: SipStatus) -> SipStatus:
+    """Add class, meaning and reference from the catalogue to a bare status."""
+    if status.code is None:
+        return status
+    row = catalog.sip_code(status.code, status.phrase)
+    sip_class = catalog.sip_class(row.sip_class)
+    return SipStatus(
+        code=status.code,
+        phrase=status.phrase,
+        class_=sip_class.digit,
+        class_name=sip_class.name,
+        class_meaning=sip_class.meaning,
+        meaning=catalog.code_text(status.code, status.phrase).meaning,
+        reference=row.reference,
+        candidates=status.candidates,
+    )
+
+
+def _q850(leg: Leg | None) -> Q850:
+    return Q850() if leg is None else Q850(leg.cause, leg.cause_text)
+
+
+def _fault(disposition: str, known: evidence.Known, _around: Surroundings) -> Fault:
+    """Return whose side it was on: by the code when the far end named one, else by what became of the attempt."""
+    code, grade = known.status.code, known.evidence.grade
+    if code is not None and grade in (Grade.WIRE, Grade.REPORTED):
+        row = catalog.sip_code(code, known.status.phrase)
+        if row.disposition == disposition:
+            return Fault(row.fault, catalog.code_text(code, known.status.phrase).fault_reason)
+    return Fault(catalog.disposition(disposition).fault, catalog.disposition_text(disposition).fault_reason)
+
+
+def _hint(verdict: Verdict) -> str | None:
+    if verdict.outcome is Outcome.ANSWERED:
+        return None
+    status = verdict.known.status
+    told = verdict.known.evidence.grade in (Grade.WIRE, Grade.REPORTED)
+    return catalog.hint(verdict.disposition, status.code if told else None, status.phrase)
+
+
+def _answered_at(verdict: Verdict, root: Leg | None) -> float | None:
+    if verdict.deciding is not None:
+        return verdict.deciding.attempt.answered_at
+    return root.up_at if root is not None else None
+
+
+def _direction(caller_endpoint: str | None, attempts: tuple[Attempt, ...], around: Surroundings) -> str | None:
+    """Return inbound, outbound or internal; None as long as the config names no trunks."""
+    if not around.trunks:
+        return None
+    if around.trunk_of(caller_endpoint) is not None and not any(
+        attempt.trunk is not None and attempt.endpoint == caller_endpoint for attempt in attempts
+    ):
+        return "inbound"
+    return "outbound" if any(attempt.trunk is not None for attempt in attempts) else "internal"
+
+
+def _dialled_by_caller(root: Leg | None, attempts: tuple[Attempt, ...]) -> str | None:
+    if root is not None and root.dialled and not root.dialled_by_us:
+        return root.dialled
+    return attempts[0].dialled if attempts else None
+
+
+def _ms(start: float | None, end: float | None) -> int | None:
+    if start is None or end is None:
+        return None
+    return max(0, round((end - start) * 1000))

@@ -1,0 +1,141 @@
+"""What the core hears: one small immutable value an event, the same whichever door it came through.
+
+``at`` is seconds since 1970 (UTC), by Asterisk's clock where the event carries one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Channel(NamedTuple):
+    """Asterisk's channel as an event shows it.
+
+    ``heard`` is the value of the channelvars line: None when the event does not carry the line,
+    else its text, which ``evidence.read_line`` understands.
+    """
+
+    name: str
+    uniqueid: str
+    linkedid: str
+    up: bool = False
+    ringing: bool = False
+    caller_number: str | None = None
+    caller_name: str | None = None
+    account: str | None = None
+    context: str | None = None
+    exten: str | None = None
+    heard: str | None = None
+    call_id: str | None = None
+
+
+class ChannelBegan(NamedTuple):
+    """A channel came into being."""
+
+    at: float
+    channel: Channel
+
+
+class ChannelSeen(NamedTuple):
+    """A channel changed state, or was found alive when we asked."""
+
+    at: float
+    channel: Channel
+
+
+class ChannelRenamed(NamedTuple):
+    """A channel has another name now (masquerade, transfer)."""
+
+    at: float
+    uniqueid: str
+    linkedid: str
+    name: str
+
+
+class LocalPaired(NamedTuple):
+    """Two halves of a Local channel: what is dialled as ``one`` runs the dialplan as ``two``."""
+
+    at: float
+    one: Channel
+    two: Channel
+
+
+class DialBegan(NamedTuple):
+    """An attempt began. ``source`` is None when Asterisk itself dials (Originate, call file)."""
+
+    at: float
+    source: Channel | None
+    dest: Channel
+    dial_string: str
+
+
+class DialProgressed(NamedTuple):
+    """The far end of an attempt showed a sign of life: RINGING, PROGRESS, PROCEEDING."""
+
+    at: float
+    dest: Channel
+    status: str
+
+
+class DialEnded(NamedTuple):
+    """An attempt ended, with Asterisk's own word for it."""
+
+    at: float
+    dest: Channel
+    status: str
+    forward: str | None
+
+
+class HangupRequested(NamedTuple):
+    """The far end of a channel asked to end it, or its SIP session ended. Not sent when Asterisk ends it."""
+
+    at: float
+    channel: Channel
+    cause: int | None
+    tech_cause: int | None
+
+
+class HungUp(NamedTuple):
+    """A channel is gone. ``tech_cause`` is None before 20.17, 22.7, 23.1 and when Asterisk left it out."""
+
+    at: float
+    channel: Channel
+    cause: int | None
+    cause_text: str | None
+    tech_cause: int | None
+
+
+class Booted(NamedTuple):
+    """Asterisk is fully booted (sent after each login too)."""
+
+    at: float
+
+
+class ShutDown(NamedTuple):
+    """Asterisk is going down: no channel survives."""
+
+    at: float
+    restart: bool
+
+
+class ChannelsListed(NamedTuple):
+    """All channels that were alive at one moment, as Asterisk listed them on our asking."""
+
+    at: float
+    channels: tuple[Channel, ...]
+
+
+Event = (
+    ChannelBegan
+    | ChannelSeen
+    | ChannelRenamed
+    | LocalPaired
+    | DialBegan
+    | DialProgressed
+    | DialEnded
+    | HangupRequested
+    | HungUp
+    | ChannelsListed
+    | Booted
+    | ShutDown
+)

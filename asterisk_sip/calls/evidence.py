@@ -1,0 +1,161 @@
+"""What is known of a leg's SIP status, and how well: the ladder of grades, best first.
+
+Rules: facts of Asterisk 16.28 and 22.10.1 as measured; file names are Asterisk's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from asterisk_sip import catalog
+from asterisk_sip.calls.model import Evidence, Finding, Grade, SipStatus
+from asterisk_sip.calls.state import Leg, Try
+
+LINE = "channelvars"
+TECH_CAUSE = "TechCause"
+CAUSE = "Cause"
+DIAL_STATUS = "DialStatus"
+
+LOCAL_408_MIN_S = 5.0
+"""pjproject makes up a 408 after timer B. Timer B is 64 x T1 and T1 at least 100 ms (pjsip.conf ``timer_t1``), so a 408
+that comes sooner was received. 64 x 100 ms = 6.4 s, less a margin for the event's own delay."""
+
+_STATUS = re.compile(r"SIP (\d{3})(?: (.*))?", re.DOTALL)
+
+Reading = tuple[int, str] | None
+
+
+def read_line(heard: str | None) -> Reading:
+    """Return (status, phrase) from the value of the channelvars line, None when it holds no status line.
+
+    ``SIP 486 Busy Here`` as channels/chan_pjsip.c ``chan_pjsip_incoming_response_update_cause`` and
+    channels/chan_sip.c store it; the phrase is kept to the letter.
+    """
+    match = _STATUS.fullmatch(heard) if heard is not None else None
+    return (int(match[1]), match[2] or "") if match else None
+
+
+def says_nothing_came(heard: str | None) -> bool:
+    """Return whether the line says that no response ever came: it then shows its own unexpanded text."""
+    return heard is not None and heard.startswith("{HANGUPCAUSE(")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The evidence of one leg: the winning finding, the others, and the codes possible when none is certain."""
+
+    status: SipStatus
+    evidence: Evidence
+    nothing_came: bool = False
+
+
+def tech(leg: Leg) -> str:
+    """Return the technology of a leg: ``PJSIP``, ``SIP``, ``Local``, ``IAX2``, ``DAHDI``."""
+    return leg.name.partition("/")[0]
+
+
+def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
+    """Weigh what the sources say of an attempt's SIP status. ``version`` is Asterisk's, None when unknown."""
+    if tech(leg) not in ("PJSIP", "SIP"):
+        return Known(SipStatus(), Evidence())
+    findings: list[Finding] = []
+    nothing_came = says_nothing_came(attempt.heard)
+    reading = read_line(attempt.heard)
+    if reading is not None:
+        findings.append(Finding(Grade.WIRE, LINE, *reading))
+    derived = _from_tech_cause(attempt, leg, received=reading, nothing_came=nothing_came)
+    if derived is not None:
+        findings.append(derived)
+    if not findings:
+        local = _from_silence(attempt, leg) if nothing_came else None
+        if local is not None:
+            findings.append(local)
+    if findings:
+        winner, *losers = findings
+        return Known(
+            SipStatus(winner.code, winner.phrase),
+            Evidence(winner.grade, winner.source, tuple(losers)),
+            nothing_came,
+        )
+    if nothing_came:
+        return Known(SipStatus(), Evidence(Grade.NONE, LINE), nothing_came)
+    if attempt.answered_at is not None:  # 200 is the only 2xx an INVITE can have, but nobody showed it to us
+        return Known(SipStatus(candidates=(200,)), Evidence(Grade.CANDIDATES, DIAL_STATUS))
+    codes = _candidates(attempt, leg, version)
+    if codes:
+        return Known(SipStatus(candidates=codes), Evidence(Grade.CANDIDATES, CAUSE))
+    return Known(SipStatus(), Evidence())
+
+
+def _from_tech_cause(attempt: Try, leg: Leg, *, received: Reading, nothing_came: bool) -> Finding | None:
+    """Read TechCause as far as it can be believed (res_pjsip ``chan_pjsip_session_end``, ``chan_pjsip_hangup``).
+
+    Believed only on a PJSIP leg that was never answered and whose session ended before Asterisk itself ended the leg;
+    when a caller gave up, another leg answered, or a time-out passed, the number is Asterisk's own.
+    """
+    code = leg.tech_cause
+    if code is None or not 300 <= code <= 699 or tech(leg) != "PJSIP" or attempt.answered_at is not None:
+        return None
+    if attempt.dial_status == "CANCEL":
+        if attempt.forward is None or not 300 <= code < 400:
+            return None
+    elif not attempt.requested_before_end:
+        return None
+    if nothing_came or (received is not None and received[0] != code):
+        return Finding(Grade.LOCAL, TECH_CAUSE, code)
+    if received is None and _may_be_local(code, attempt):
+        return Finding(Grade.LOCAL, TECH_CAUSE, code)
+    return Finding(Grade.REPORTED, TECH_CAUSE, code)
+
+
+def _may_be_local(code: int, attempt: Try) -> bool:
+    """Return whether Asterisk's own stack may have made this code up, with no line to tell.
+
+    408 after timer B without a sign of life; 503 at once when the connection was refused or the name did not resolve.
+    """
+    if attempt.alive_at is not None:
+        return False
+    lasted = (attempt.ended_at or attempt.began_at) - attempt.began_at
+    return code == 408 and lasted >= LOCAL_408_MIN_S
+
+
+def _from_silence(attempt: Try, leg: Leg) -> Finding | None:
+    """Nothing was received, yet the session ended by itself: name what pjproject then makes up.
+
+    Cause 18 is only mapped from 408, and of the codes on cause 34 only 503 is ever local (res_pjsip.c
+    ``ast_sip_hangup_sip2cause``; observed on 16.28 and 22.10.1).
+    """
+    code = {18: 408, 34: 503}.get(leg.cause or 0)
+    if code is None or not attempt.requested_before_end:
+        return None
+    return Finding(Grade.LOCAL, LINE, code)
+
+
+def _candidates(attempt: Try, leg: Leg, version: str | None) -> tuple[int, ...]:
+    """Return the codes that this Asterisk files under the leg's Q.850 cause.
+
+    Only when the far end ended the attempt: a cause that Asterisk set itself says nothing about SIP.
+    """
+    if leg.cause is None or attempt.answered_at is not None or attempt.dial_status == "CANCEL":
+        return ()
+    if not attempt.requested_before_end and attempt.dial_status not in ("BUSY", "CONGESTION"):
+        return ()
+    driver = "pjsip" if tech(leg) == "PJSIP" else "sip"
+    return catalog.candidates(leg.cause, version, driver)
+
+
+def of_caller(leg: Leg, version: str | None) -> Known:
+    """Return what Asterisk answered the caller, for a call that it refused by itself.
+
+    ``TechCause`` on an unanswered inbound leg is the code Asterisk sent; without one, the cause decides the code by
+    Asterisk's own table, 603 when the table has none (chan_pjsip.c ``hangup_cause2sip``, res_pjsip_session.c
+    ``ast_sip_session_terminate``).
+    """
+    if leg.up_at is not None or leg.cause is None or tech(leg) not in ("PJSIP", "SIP") or leg.dialled_by_us:
+        return Known(SipStatus(), Evidence())
+    if leg.tech_cause is not None and 300 <= leg.tech_cause <= 699:
+        return Known(SipStatus(leg.tech_cause), Evidence(Grade.SENT, TECH_CAUSE))
+    driver = "pjsip" if tech(leg) == "PJSIP" else "sip"
+    code = catalog.code_sent_to_caller(leg.cause, driver, version)
+    return Known(SipStatus(code), Evidence(Grade.SENT, CAUSE))

@@ -1,0 +1,181 @@
+"""What is remembered of a call while it lives: its legs, its attempts, and how an attempt moves from phase to phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from asterisk_sip.calls.events import Channel
+
+TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
+
+# (phase, what came) -> next phase. What is not here changes nothing: a repeat, or news that came too late.
+# What comes: DialState's and DialEnd's DialStatus in Asterisk's words (main/dial.c), and the channel's own state.
+MOVES: dict[tuple[str, str], str] = {
+    (TRYING, "PROCEEDING"): PROCEEDING,
+    (TRYING, "PROGRESS"): PROCEEDING,
+    (TRYING, "RINGING"): RINGING,
+    (TRYING, "ringing"): RINGING,
+    (TRYING, "up"): ANSWERED,
+    (TRYING, "ANSWER"): ANSWERED,
+    (TRYING, "end"): ENDED,
+    (PROCEEDING, "RINGING"): RINGING,
+    (PROCEEDING, "ringing"): RINGING,
+    (PROCEEDING, "up"): ANSWERED,
+    (PROCEEDING, "ANSWER"): ANSWERED,
+    (PROCEEDING, "end"): ENDED,
+    (RINGING, "up"): ANSWERED,
+    (RINGING, "ANSWER"): ANSWERED,
+    (RINGING, "end"): ENDED,
+    (ANSWERED, "end"): ENDED,
+}
+
+
+@dataclass(slots=True)
+class Leg:
+    """One channel's life."""
+
+    uniqueid: str
+    name: str
+    began_at: float
+    seen_begin: bool  # False: it began before we listened
+    caller_number: str | None = None
+    caller_name: str | None = None
+    account: str | None = None
+    context: str | None = None
+    exten: str | None = None
+    dialled: str | None = None  # the first extension: what the caller dialled
+    up_at: float | None = None
+    ended_at: float | None = None
+    cause: int | None = None
+    cause_text: str | None = None
+    tech_cause: int | None = None
+    heard: str | None = None
+    call_id: str | None = None
+    requested_at: float | None = None  # when the far end asked to end it
+    pair: str | None = None  # the other half of a Local channel
+    dialled_by_us: bool = False  # the destination of an attempt
+
+    def see(self, channel: Channel, at: float) -> None:
+        """Take what an event shows of the channel."""
+        if channel.name:
+            self.name = channel.name
+        if channel.up and self.up_at is None:
+            self.up_at = at
+        if channel.heard is not None:
+            self.heard = channel.heard
+        if channel.call_id is not None:
+            self.call_id = channel.call_id
+        self.caller_number = self.caller_number or channel.caller_number
+        self.caller_name = self.caller_name or channel.caller_name
+        self.account = channel.account or self.account
+        if channel.exten and channel.exten != "h":
+            self.exten, self.context = channel.exten, channel.context
+
+
+@dataclass(slots=True)
+class Try:
+    """An attempt in the making."""
+
+    seq: int
+    stage: int
+    dialer: str | None  # uniqueid of the channel that dials, None when Asterisk itself does
+    leg: str  # uniqueid of the dialled channel
+    dial_string: str
+    began_at: float
+    began_seen: bool = True
+    phase: str = TRYING
+    alive_at: float | None = None  # first ringing, progress or answer
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    dial_status: str | None = None
+    forward: str | None = None
+    heard: str | None = None  # the status line when the dialling ended
+    requested_before_end: bool = False  # the far end ended the leg before Asterisk did
+
+    def move(self, came: str, at: float) -> bool:
+        """Go to the phase that ``came`` leads to; return whether it changed anything."""
+        phase = MOVES.get((self.phase, came))
+        if phase is None:
+            return False
+        self.phase = phase
+        if phase == ENDED:
+            self.ended_at = at
+        elif self.alive_at is None:
+            self.alive_at = at
+        if phase == RINGING:
+            self.ringing_at = at
+        elif phase == ANSWERED:
+            self.answered_at = at
+        return True
+
+    @property
+    def over(self) -> bool:
+        """Whether this try is no longer pending: it ended, or it was answered."""
+        return self.phase in (ENDED, ANSWERED)
+
+
+@dataclass(slots=True)
+class Call:
+    """All legs of one linkedid."""
+
+    linkedid: str
+    generation: int
+    began_at: float
+    last_at: float
+    legs: dict[str, Leg] = field(default_factory=dict)
+    tries: list[Try] = field(default_factory=list)
+    alive: set[str] = field(default_factory=set)
+    stages: int = 0
+    partial: bool = False
+    gap_ids: tuple[str, ...] = ()
+    left_out: int = 0  # attempts over the bound
+    first_requested: str | None = None  # the leg whose far end asked first to end an established call
+    changed: bool = True  # since it was last saved
+    saved_at: float | None = None  # when it was last saved as a call in flight
+    saved_as: tuple[str, ...] = ()  # under which linkedids
+
+    @property
+    def root(self) -> Leg | None:
+        """The leg the call began with: Asterisk names a call by its first channel (linkedid = its uniqueid)."""
+        leg = self.legs.get(self.linkedid)
+        if leg is None and self.legs:
+            undialled = [leg for leg in self.legs.values() if not leg.dialled_by_us]
+            leg = min(undialled or self.legs.values(), key=lambda leg: leg.began_at)
+        return leg
+
+    def try_of(self, uniqueid: str) -> Try | None:
+        """Return the newest attempt whose destination is the channel ``uniqueid``."""
+        return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
+
+
+def dump(call: Call) -> dict[str, Any]:
+    """Return a call in flight as plain data, for ``load``."""
+    data = {name: getattr(call, name) for name in _CALL if name not in _NOT_AS_IT_IS}
+    data["legs"] = [[getattr(leg, name) for name in _LEG] for leg in call.legs.values()]
+    data["tries"] = [[getattr(attempt, name) for name in _TRY] for attempt in call.tries]
+    data["alive"] = sorted(call.alive)
+    data["gap_ids"], data["saved_as"] = list(call.gap_ids), list(call.saved_as)
+    return data
+
+
+def load(data: dict[str, Any]) -> Call:
+    """Rebuild a call in flight from what ``dump`` gave. Raises KeyError, TypeError when it is from another version."""
+    legs = [Leg(**dict(zip(_LEG, values, strict=True))) for values in data["legs"]]
+    tries = [Try(**dict(zip(_TRY, values, strict=True))) for values in data["tries"]]
+    known = {name: data[name] for name in _CALL if name not in _NOT_AS_IT_IS}
+    return Call(
+        **known,
+        legs={leg.uniqueid: leg for leg in legs},
+        tries=tries,
+        alive=set(data["alive"]),
+        gap_ids=tuple(data["gap_ids"]),
+        saved_as=tuple(data["saved_as"]),
+    )
+
+
+_LEG = tuple(Leg.__dataclass_fields__)
+_TRY = tuple(Try.__dataclass_fields__)
+_CALL = tuple(Call.__dataclass_fields__)
+_NOT_AS_IT_IS = ("legs", "tries", "alive", "changed", "gap_ids", "saved_as")

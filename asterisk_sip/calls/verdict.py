@@ -1,0 +1,185 @@
+"""Judges an ended call: what each attempt came to, which one decided the call, who ended it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asterisk_sip import catalog
+from asterisk_sip.calls import evidence
+from asterisk_sip.calls.evidence import Known
+from asterisk_sip.calls.model import Evidence, Grade, Outcome, SipStatus
+from asterisk_sip.calls.state import Call, Leg, Try
+
+ANSWERED, CANCELLED, FORWARDED, ELSEWHERE = "answered", "cancelled", "forwarded", "answered_elsewhere"
+
+NO_ROUTE_CAUSES = (3, 20)
+"""What Dial leaves when it found no endpoint, no contact or no registration (chan_pjsip.c ``request``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One attempt with its evidence and what it came to."""
+
+    attempt: Try
+    leg: Leg
+    known: Known
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A whole call. ``deciding`` is the attempt the call's own status is taken from, None when there was none."""
+
+    outcome: Outcome
+    disposition: str
+    known: Known
+    released_by: str
+    deciding: Judged | None
+    attempts: tuple[Judged, ...]
+
+
+def judge(call: Call, version: str | None = None) -> Verdict:
+    """Judge a call whose channels have all hung up. ``version`` is Asterisk's, None when unknown."""
+    shown = _shown(call)
+    answered_stages = {attempt.stage for attempt in shown if attempt.answered_at is not None}
+    attempts = tuple(_judge_attempt(call, attempt, answered_stages, version) for attempt in shown)
+    deciders = _deciders(call, attempts)
+    answered = [judged for judged in deciders if judged.disposition == ANSWERED]
+    if answered:
+        first = min(answered, key=lambda judged: judged.attempt.answered_at or 0.0)
+        outcome = Outcome.RESCUED if _failed_before(first, deciders) else Outcome.ANSWERED
+        return Verdict(outcome, ANSWERED, first.known, _released_answered(call, first), first, attempts)
+    if not deciders:
+        return _without_attempt(call, version, attempts)
+    deciding = _deciding(deciders)
+    outcome = Outcome.ABANDONED if deciding.disposition == CANCELLED else Outcome.FAILED
+    released_by = _released_failed(call, deciding)
+    return Verdict(outcome, deciding.disposition, deciding.known, released_by, deciding, attempts)
+
+
+def _shown(call: Call) -> list[Try]:
+    """Leave out the attempts on Local channels that led to attempts on real ones: those are told instead."""
+    dialers = {attempt.dialer for attempt in call.tries}
+    return [attempt for attempt in call.tries if call.legs[attempt.leg].pair not in dialers - {None}]
+
+
+def _deciders(call: Call, attempts: tuple[Judged, ...]) -> list[Judged]:
+    """Leave out the attempt that made the first leg of an Originate, when that leg then dialled others."""
+    others = [judged for judged in attempts if judged.leg.uniqueid != call.linkedid]
+    return others or list(attempts)
+
+
+def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version: str | None) -> Judged:
+    leg = call.legs[attempt.leg]
+    known = evidence.of_attempt(attempt, leg, version)
+    if attempt.answered_at is not None:
+        disposition = ANSWERED
+    elif attempt.forward is not None:
+        disposition = FORWARDED
+    elif known.status.code is not None and known.status.code >= 300:
+        disposition = _of_code(known)
+    elif attempt.dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
+        disposition = ELSEWHERE if leg.cause == 26 or attempt.stage in answered_stages else CANCELLED
+    elif evidence.tech(leg) == "Local":
+        disposition = _of_local(leg)
+    elif known.status.code is not None:
+        disposition = catalog.sip_code(known.status.code, known.status.phrase).disposition
+    elif known.nothing_came:
+        disposition = "no_response"
+    else:
+        disposition = _of_cause(attempt, leg)
+    return Judged(attempt, leg, known, disposition)
+
+
+def _of_code(known: Known) -> str:
+    code = known.status.code or 0
+    if known.evidence.grade == Grade.LOCAL:
+        return "no_response" if code == 408 else "unreachable"
+    return catalog.sip_code(code, known.status.phrase).disposition
+
+
+def _of_local(leg: Leg) -> str:
+    if leg.cause in NO_ROUTE_CAUSES:
+        return "unreachable"
+    return "pbx_refused" if leg.cause else "no_answer"
+
+
+def _of_cause(attempt: Try, leg: Leg) -> str:
+    """Fall back on Asterisk's own words when no SIP status is known."""
+    if leg.cause and (attempt.requested_before_end or attempt.dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
+        return catalog.q850_cause(leg.cause).disposition
+    if attempt.dial_status == "NOANSWER":
+        return "no_answer"
+    if leg.cause and attempt.dial_status is None:
+        return catalog.q850_cause(leg.cause).disposition
+    return "unknown"
+
+
+def _failed_before(first: Judged, deciders: list[Judged]) -> bool:
+    harmless = (ANSWERED, ELSEWHERE, FORWARDED)
+    return any(judged.attempt.stage < first.attempt.stage and judged.disposition not in harmless for judged in deciders)
+
+
+def _deciding(deciders: list[Judged]) -> Judged:
+    """Choose the attempt that speaks for a failed call: the best final response of the last stage.
+
+    A caller who gave up decides over all. Else RFC 3261 section 16.7 step 6: a 6xx first, then the lowest class;
+    provisional or no response last; of equals the latest.
+    """
+    last = max(judged.attempt.stage for judged in deciders)
+    stage = [judged for judged in deciders if judged.attempt.stage == last]
+    told = [judged for judged in stage if judged.disposition not in (ELSEWHERE, FORWARDED)] or stage
+    cancelled = [judged for judged in told if judged.disposition == CANCELLED]
+    return min(cancelled or told, key=_rank)
+
+
+def _rank(judged: Judged) -> tuple[int, float]:
+    code = judged.known.status.code or 0
+    final_class = code // 100 if code >= 300 else 9
+    return (0 if final_class == 6 else final_class, -(judged.attempt.ended_at or 0.0))
+
+
+def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ...]) -> Verdict:
+    """Judge a call in which nothing was dialled: served or refused by the dialplan, or given up before."""
+    root = call.root
+    if root is None:
+        return Verdict(Outcome.FAILED, "unknown", _nothing_known(), "unknown", None, attempts)
+    if root.up_at is not None:
+        released_by = "caller" if call.first_requested == root.uniqueid else "pbx"
+        return Verdict(Outcome.ANSWERED, ANSWERED, _nothing_known(), released_by, None, attempts)
+    known = evidence.of_caller(root, version)
+    if root.requested_at is not None:
+        return Verdict(Outcome.ABANDONED, CANCELLED, known, "caller", None, attempts)
+    no_route = root.cause in NO_ROUTE_CAUSES
+    disposition = "unknown" if root.cause is None else "unreachable" if no_route else "pbx_refused"
+    return Verdict(Outcome.FAILED, disposition, known, "pbx", None, attempts)
+
+
+def _nothing_known() -> Known:
+    return Known(SipStatus(), Evidence())
+
+
+def _released_answered(call: Call, answered: Judged) -> str:
+    leg = call.legs.get(call.first_requested or "")
+    if leg is None:
+        return "pbx"
+    root = call.root
+    if root is not None and leg.uniqueid == root.uniqueid and answered.leg.uniqueid != leg.uniqueid:
+        return "caller"
+    return "callee"
+
+
+def _released_failed(call: Call, deciding: Judged) -> str:
+    root = call.root
+    if deciding.disposition == CANCELLED:
+        return "caller" if root is not None and root.requested_at is not None else "pbx"
+    grade = deciding.known.evidence.grade
+    code = deciding.known.status.code
+    if grade == Grade.LOCAL:
+        return "network"
+    if grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300:
+        side = catalog.sip_code(code, deciding.known.status.phrase).fault
+        return "callee" if side == "callee" else "network"
+    if deciding.attempt.requested_before_end:
+        return "network"
+    return "pbx"

@@ -1,0 +1,114 @@
+"""The composition root: the only file that sees every room."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import structlog
+
+from asterisk_sip.calls.correlator import Limits
+from asterisk_sip.calls.enrich import Surroundings, TrunkRule
+from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.config import AmiConfig, Config, LogConfig
+from asterisk_sip.pipeline import Pipeline
+from asterisk_sip.sources.ami import AmiSettings, AmiSource
+from asterisk_sip.stores.sqlite import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+
+async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT: store first, then pipeline, then sources; stopped the other way round.
+
+    Raises StoreError when the store cannot be opened.
+    """
+    for warning in config.warnings:
+        log.warning(warning)
+    store = SqliteStore(config.store.path, keep=config.records.keep)
+    await store.open()
+    try:
+        await _serve(config, store, on_stored)
+    finally:
+        await store.close()
+
+
+async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[CallRecord]], None] | None) -> None:
+    pipeline = Pipeline(
+        store,
+        inbox_max_events=config.pipeline.inbox_max_events,
+        flush_s=config.store.flush_ms / 1000,
+        on_stored=on_stored,
+    )
+    limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
+    rules = trunk_rules(config)
+    stop = _stop_event()
+    async with asyncio.TaskGroup() as rooms:
+        sources = []
+        for pbx in config.pbx:
+            desk = await pipeline.add(Surroundings(pbx.name, trunks=rules), limits)
+            sources.append(AmiSource(pbx.name, ami_settings(pbx.ami), desk))
+        working = rooms.create_task(pipeline.run(), name="pipeline")
+        listening = [rooms.create_task(source.run(), name="ami") for source in sources]
+        log.info("started", pbx=[pbx.name for pbx in config.pbx], store=str(config.store.path))
+        await stop.wait()
+        log.info("stopping")
+        for task in listening:
+            task.cancel()
+        await asyncio.wait(listening)
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+    counters = pipeline.counters
+    log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
+
+
+def ami_settings(config: AmiConfig) -> AmiSettings:
+    """Return the AMI source's settings from the configuration."""
+    names = AmiSettings.__dataclass_fields__.keys() - {"secret"}
+    plain = {name: getattr(config, name) for name in names}
+    return AmiSettings(secret=config.secret.get_secret_value(), **plain)
+
+
+def trunk_rules(config: Config) -> tuple[TrunkRule, ...]:
+    """Return the core's trunk rules from the configuration."""
+    return tuple(TrunkRule(rule.name, rule.endpoints) for rule in config.trunk)
+
+
+def set_up_log(config: LogConfig) -> None:
+    """Send the log to stderr, for a person (console) or for a log shipper (json). Remote text is shown escaped."""
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if config.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if config.format == "json" else _as_it_is,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.getLogger("panoramisk").setLevel(logging.CRITICAL)  # our own source tells what it would tell
+
+
+def _as_it_is(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

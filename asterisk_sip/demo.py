@@ -1,0 +1,146 @@
+"""A PBX for those who have none: serves a recording of a real Asterisk over AMI, at real pace, in a loop.
+
+Times and channel ids are shifted in each round, so that every call is a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from asterisk_sip.sources import ami_wire
+
+END = ami_wire.END
+PAUSE_S = 2.0  # between two rounds
+LONGEST_SILENCE_S = 5.0  # a longer one in the recording is cut to this
+
+_UNIQUEID = re.compile(rb"\b(\d{10})\.(\d+)\b(?=\r|$)")
+_TIMESTAMP = re.compile(rb"^Timestamp: [\d.]+", re.MULTILINE)
+_VERSION = re.compile(rb"^AsteriskVersion: .*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The events of a recording: how many seconds after its beginning, and the message; and the PBX's version."""
+
+    banner: str
+    version: str
+    messages: tuple[tuple[float, bytes], ...]
+
+
+def load(data: bytes | None = None) -> Recording:
+    """Read a raw AMI recording (gzipped bytes); the one that comes with the package when ``data`` is None."""
+    if data is None:
+        data = (files("asterisk_sip") / "data" / "demo.ami.gz").read_bytes()
+    framer = ami_wire.Framer()
+    messages: list[tuple[float, bytes]] = []
+    version = ""
+    began_at: float | None = None
+    silence_s = last_s = 0.0
+    for block in framer.feed(gzip.decompress(data)):
+        version = version or ami_wire.asterisk_version(block) or ""
+        stamp = ami_wire.timestamp(ami_wire.fields_of(block)) if block.startswith(b"Event: ") else None
+        if stamp is None or b"\r\nActionID: " in block:
+            continue
+        began_at = stamp if began_at is None else began_at
+        at_s = max(last_s, stamp - began_at)
+        silence_s += max(0.0, at_s - last_s - LONGEST_SILENCE_S)
+        last_s = at_s
+        messages.append((at_s - silence_s, block))
+    return Recording(framer.banner or "Asterisk Call Manager/11.0.0", version, tuple(messages))
+
+
+def shifted(block: bytes, at: float, first_id: int) -> bytes:
+    """Return a message as if it happened at ``at`` (seconds since 1970), in a round whose ids begin at ``first_id``."""
+    block = _TIMESTAMP.sub(b"Timestamp: %.6f" % at, block)
+    return _UNIQUEID.sub(lambda match: b"%d.%d" % (first_id, int(match[2])), block)
+
+
+class DemoPbx:
+    """A local AMI server for one user, with a secret of its own making. Read-only: it does nothing that is asked."""
+
+    def __init__(self, recording: Recording, clock: Callable[[], float] = time.time) -> None:
+        self.username = "demo"
+        self.secret = secrets.token_urlsafe(16)
+        self.port = 0
+        self._recording = recording
+        self._clock = clock
+        self._server: asyncio.Server | None = None
+        self._challenge = secrets.token_hex(8)
+
+    async def start(self) -> None:
+        """Listen on a free loopback port: ``port``."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._server is not None:
+            self._server.close()
+            if hasattr(self._server, "close_clients"):  # Python 3.13
+                self._server.close_clients()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._recording.banner.encode() + ami_wire.EOL)
+        playing: asyncio.Task[None] | None = None
+        try:
+            while True:
+                action = ami_wire.fields_of(await reader.readuntil(END))
+                writer.write(self._answer(action))
+                await writer.drain()
+                if action.get("Action") == "Login" and self._fits(action) and playing is None:
+                    playing = asyncio.create_task(self._play(writer))
+                if action.get("Action") == "Logoff":
+                    break
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass
+        finally:
+            if playing is not None:
+                playing.cancel()
+                with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                    await playing
+            writer.close()
+
+    async def _play(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            began_at = self._clock()
+            for at_s, block in self._recording.messages:
+                at = began_at + at_s
+                await asyncio.sleep(max(0.0, at - self._clock()))
+                writer.write(shifted(block, at, int(began_at)) + END)
+                await writer.drain()
+            await asyncio.sleep(PAUSE_S)
+
+    def _fits(self, action: ami_wire.Fields) -> bool:
+        key = hashlib.md5(f"{self._challenge}{self.secret}".encode(), usedforsecurity=False).hexdigest()
+        return action.get("Username") == self.username and secrets.compare_digest(action.get("Key", ""), key)
+
+    def _answer(self, action: ami_wire.Fields) -> bytes:
+        name = action.get("Action", "")
+        lines = ["Response: Success", f"ActionID: {action.get('ActionID', '')}"]
+        if name == "Challenge":
+            lines.append(f"Challenge: {self._challenge}")
+        elif name == "Login" and not self._fits(action):
+            lines = ["Response: Error", lines[1], "Message: Authentication failed"]
+        elif name == "CoreSettings":
+            lines.append(f"AsteriskVersion: {self._recording.version}")
+        elif name == "CoreShowChannels":
+            lines += ["EventList: start", "", "Event: CoreShowChannelsComplete", lines[1], "EventList: Complete"]
+        elif name not in ("Login", "Ping", "Logoff"):
+            lines = ["Response: Error", lines[1], "Message: This is a recording; it does nothing"]
+        return "\r\n".join(lines).encode() + END
+
+
+def config_path() -> Path:
+    """Return the demo's configuration file: in the package, or in the checkout it runs from."""
+    packaged = Path(str(files("asterisk_sip"))) / "configs" / "demo.toml"
+    return packaged if packaged.exists() else Path(__file__).parent.parent / "configs" / "demo.toml"

@@ -1,0 +1,1 @@
+"""The doors to Asterisk. Every ``*_wire`` module is pure: bytes in, events out."""
