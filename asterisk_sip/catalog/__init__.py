@@ -11,7 +11,7 @@ from .dispositions import Disposition, E425Group, all_dispositions, disposition,
 from .q850 import Q850Cause, Q850ToSip, SipToQ850, all_causes, q850_cause, q850_to_sip, sip_to_q850
 from .sip import SipClass, SipCode, all_codes, class_rule, sip_class, sip_code
 from .tables import UnknownLanguageError
-from .words import LANGUAGES, CodeText, code_text, disposition_text, hint, label, q850_text
+from .words import LANGUAGES, CodeText, code_text, disposition_text, hint, label, q850_reason, q850_text
 
 __all__ = [
     "DECLINE",
@@ -40,6 +40,7 @@ __all__ = [
     "hint",
     "label",
     "q850_cause",
+    "q850_reason",
     "q850_text",
     "q850_to_sip",
     "sip_class",

@@ -41,6 +41,7 @@ class Q850Cause:
     fault_why: str
     asterisk_aliases: tuple[str, ...] = ()
     assigned: bool = True
+    read_as: int = 0  # the cause itself, or for an unassigned one the last of its class
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def _from_row(row: dict[str, str]) -> Q850Cause:
         fault=row["fault"],
         fault_why=row["fault_why"],
         asterisk_aliases=tuple(row["asterisk_aliases"].split()),
+        read_as=int(row["cause"]),
     )
 
 

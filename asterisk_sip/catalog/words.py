@@ -69,6 +69,12 @@ def q850_text(cause: int, lang: str = "en") -> str:
     return str(texts["unassigned"]).format(cause=cause, q850_class=texts["class"][entry.q850_class])
 
 
+def q850_reason(cause: int, lang: str = "en") -> str:
+    """Return why a leg of which only the cause (0..127) is known is put to its side."""
+    entry = q850_cause(cause)
+    return str(tables.texts(lang)["q850"].get("reason", {}).get(str(entry.read_as), entry.fault_why))
+
+
 def label(kind: str, key: str, lang: str = "en") -> str:
     """Return the short name of a key of ours: ``label("fault", "carrier")``, ``label("disposition", "busy")``.
 
