@@ -1,0 +1,182 @@
+"""What every store does, and the data it takes and gives. No I/O here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.errors import StoreError
+
+Counted = Literal["calls", "attempts"]
+Dimension = Literal["minute", "pbx", "direction", "trunk", "outcome", "disposition", "sip_code"]
+Keep = Literal["failures", "all"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class MissingStoreError(StoreError):
+    """There is no store yet where one was to be read: nothing has been written so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time we were not listening to one source of one PBX. ``ended_at`` is None while it lasts."""
+
+    id: str
+    pbx: str
+    source: str
+    began_at: datetime
+    ended_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call in flight, kept so that a crash loses none. ``state`` is the correlator's own text, opaque here."""
+
+    pbx: str
+    linkedid: str
+    seen_at: datetime
+    state: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written in one transaction, all of it or nothing.
+
+    ``open_calls`` and ``gaps`` replace what is stored under the same key. ``closed`` are the (pbx, linkedid) of calls
+    no longer in flight; a call that is in ``open_calls`` too stays in flight: its linkedid was used again.
+    """
+
+    records: list[CallRecord] = field(default_factory=list)
+    open_calls: list[OpenCall] = field(default_factory=list)
+    closed: list[tuple[str, str]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Which calls to read. Every field given narrows the answer; None asks for nothing.
+
+    Times are those of the end of the call, ``since`` included, ``until`` not. ``code`` and ``sip_class`` are the status
+    of the call itself, the one that decided it. ``trunk`` is a pattern (``*`` any text, ``?`` one character, case
+    matters) for the trunk or the endpoint of any attempt, ``endpoint`` one for the caller's endpoint or that of any
+    attempt. ``number`` is any part of the caller's number or of the dialled one. ``before`` is the ``cursor`` of the
+    last record of the page before.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    code: int | None = None
+    sip_class: int | None = None
+    trunk: str | None = None
+    endpoint: str | None = None
+    outcome: str | None = None
+    disposition: str | None = None
+    number: str | None = None
+    pbx: str | None = None
+    limit: int = 50
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TotalsQuery:
+    """Which calls or attempts to count, over the minutes that begin in a window: ``since`` included, ``until`` not.
+
+    ``by`` names what to count apart. ``trunk`` is a pattern as in `CallQuery`: of a call, the trunk that decided it.
+    """
+
+    since: datetime
+    until: datetime
+    counted: Counted = "calls"
+    by: tuple[Dimension, ...] = ("outcome",)
+    pbx: str | None = None
+    trunk: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many calls or attempts share what was asked ``by``; the dimensions not asked for are None.
+
+    ``minute`` is the start of the minute the call or attempt ended in. An absent trunk or direction is the empty text,
+    an unknown SIP code is 0. ``talk_ms`` is the time from answer to end, summed; attempts have none.
+    """
+
+    total: int
+    talk_ms: int
+    minute: datetime | None = None
+    pbx: str | None = None
+    direction: str | None = None
+    trunk: str | None = None
+    outcome: str | None = None
+    disposition: str | None = None
+    sip_code: int | None = None
+
+
+class Store(Protocol):
+    """Keeps records. Every method raises StoreError, with the place and the reason, when the store cannot do it."""
+
+    async def open(self) -> None:
+        """Make the store ready, bringing its schema up to date. Raises StoreError for a schema newer than ours."""
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the store. Closing twice is fine."""
+
+    async def write(self, batch: Batch) -> int:
+        """Write a batch and return how many of its records were new.
+
+        It is durable when this returns. A record whose id was written before is passed over, wherever it was counted.
+        """
+
+    async def open_calls(self, pbx: str) -> list[OpenCall]:
+        """Return the calls of a PBX that were in flight at the last write, oldest sight first."""
+
+    async def gaps(self, since: datetime, until: datetime, pbx: str | None = None) -> list[Gap]:
+        """Return the gaps that touch a window of time, in the order they began."""
+
+    async def calls(self, query: CallQuery) -> list[CallRecord]:
+        """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
+
+    async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
+        """Return calls written after a position, in the order of writing, each with its own position.
+
+        ``limit`` and ``before`` of the query are passed over.
+        """
+
+    async def last_position(self) -> int:
+        """Return the position of the call written last, 0 when none ever was. Positions only grow."""
+
+    async def totals(self, query: TotalsQuery) -> list[Total]:
+        """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not."""
+
+
+def ended_at(record: CallRecord) -> datetime:
+    """Return the time a call is listed under: its end, else the best other time it has, else 1970."""
+    if record.ended_at is not None:
+        return record.ended_at
+    times = [at for attempt in record.attempts for at in (attempt.began_at, attempt.ended_at) if at is not None]
+    if record.started_at is not None:
+        times.append(record.started_at)
+    return max(times, default=EPOCH)
+
+
+def cursor(record: CallRecord) -> str:
+    """Return the text that, as ``CallQuery.before``, continues a listing after this record."""
+    return f"{microseconds(ended_at(record))}.{record.id}"
+
+
+def microseconds(at: datetime) -> int:
+    """Return an aware time as whole microseconds since 1970, exactly.
+
+    This is how every store keeps time: range queries compare integers, and no engine has its own idea of time zones,
+    precision or the parsing of text. People read the ISO text in the record itself.
+    """
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_microseconds(at_us: int) -> datetime:
+    """Return microseconds since 1970 as an aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=at_us)

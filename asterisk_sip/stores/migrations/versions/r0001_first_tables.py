@@ -1,0 +1,110 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make all tables and the index."""
+    _calls()
+    _attempts()
+    _totals()
+    op.create_table(
+        "answered_ids",
+        sa.Column("id", sa.String(64), primary_key=True),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "open_calls",
+        sa.Column("pbx", sa.Text, primary_key=True),
+        sa.Column("linkedid", sa.Text, primary_key=True),
+        sa.Column("seen_us", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "gaps",
+        sa.Column("id", sa.String(64), primary_key=True),
+        sa.Column("pbx", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("began_us", sa.BigInteger, nullable=False),
+        sa.Column("ended_us", sa.BigInteger),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+
+
+def _calls() -> None:
+    position = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    op.create_table(
+        "calls",
+        sa.Column("position", position, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String(64), nullable=False, unique=True),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("pbx", sa.Text, nullable=False),
+        sa.Column("linkedid", sa.Text, nullable=False),
+        sa.Column("started_us", sa.BigInteger),
+        sa.Column("ended_us", sa.BigInteger),
+        sa.Column("direction", sa.Text),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("disposition", sa.Text, nullable=False),
+        sa.Column("sip_code", sa.SmallInteger),
+        sa.Column("sip_class", sa.SmallInteger),
+        sa.Column("grade", sa.Text, nullable=False),
+        sa.Column("trunk", sa.Text),
+        sa.Column("endpoint", sa.Text),
+        sa.Column("caller_endpoint", sa.Text),
+        sa.Column("caller_number", sa.Text),
+        sa.Column("dialled", sa.Text),
+        sa.Column("released_by", sa.Text, nullable=False),
+        sa.Column("fault_side", sa.Text, nullable=False),
+        sa.Column("partial", sa.Boolean, nullable=False),
+        sa.Column("record", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_calls_at_us", "calls", ["at_us", "id"])
+
+
+def _attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("call_id", sa.String(64), sa.ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("stage", sa.Integer, nullable=False),
+        sa.Column("pbx", sa.Text, nullable=False),
+        sa.Column("endpoint", sa.Text),
+        sa.Column("trunk", sa.Text),
+        sa.Column("dialled", sa.Text),
+        sa.Column("began_us", sa.BigInteger),
+        sa.Column("ended_us", sa.BigInteger),
+        sa.Column("sip_code", sa.SmallInteger),
+        sa.Column("sip_class", sa.SmallInteger),
+        sa.Column("grade", sa.Text, nullable=False),
+        sa.Column("disposition", sa.Text, nullable=False),
+        sa.Column("dial_status", sa.Text),
+        sa.Column("q850", sa.SmallInteger),
+        sa.Column("pdd_ms", sa.Integer),
+        sa.Column("fault_side", sa.Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _totals() -> None:
+    op.create_table(
+        "totals",
+        sa.Column("minute", sa.Integer, primary_key=True),
+        sa.Column("counted", sa.String(8), primary_key=True),
+        sa.Column("pbx", sa.Text, primary_key=True),
+        sa.Column("direction", sa.Text, primary_key=True),
+        sa.Column("trunk", sa.Text, primary_key=True),
+        sa.Column("outcome", sa.Text, primary_key=True),
+        sa.Column("disposition", sa.Text, primary_key=True),
+        sa.Column("sip_code", sa.SmallInteger, primary_key=True),
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("talk_ms", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,132 @@
+"""The tables, for every engine. Times are whole microseconds since 1970 (``_us``), see ``base.microseconds``.
+
+The migrations are what makes them; a test holds that both say the same.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+REVISIONS = ("0001",)
+"""Every schema there ever was, oldest first; the last is the one this program reads and writes."""
+
+VERSION_TABLE = "alembic_version"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+_POSITION = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only a column of exactly this type
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("at_us", BigInteger, nullable=False),  # what the call is listed by: base.ended_at
+    Column("pbx", Text, nullable=False),
+    Column("linkedid", Text, nullable=False),
+    Column("started_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("direction", Text),
+    Column("outcome", Text, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("sip_code", SmallInteger),
+    Column("sip_class", SmallInteger),
+    Column("grade", Text, nullable=False),
+    Column("trunk", Text),  # of the attempt that decided the call
+    Column("endpoint", Text),  # of the attempt that decided the call
+    Column("caller_endpoint", Text),
+    Column("caller_number", Text),
+    Column("dialled", Text),
+    Column("released_by", Text, nullable=False),
+    Column("fault_side", Text, nullable=False),
+    Column("partial", Boolean, nullable=False),
+    Column("record", Text, nullable=False),  # the whole record, JSON; last, so that the others are read without it
+    sqlite_autoincrement=True,  # a position is never given twice, not even after the newest calls were deleted
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("call_id", String(64), ForeignKey(calls.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("stage", Integer, nullable=False),
+    Column("pbx", Text, nullable=False),
+    Column("endpoint", Text),
+    Column("trunk", Text),
+    Column("dialled", Text),
+    Column("began_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("sip_code", SmallInteger),
+    Column("sip_class", SmallInteger),
+    Column("grade", Text, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("dial_status", Text),
+    Column("q850", SmallInteger),
+    Column("pdd_ms", Integer),
+    Column("fault_side", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("minute", Integer, primary_key=True),  # whole minutes since 1970
+    Column("counted", String(8), primary_key=True),  # calls, attempts
+    Column("pbx", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("trunk", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),  # empty for attempts
+    Column("disposition", Text, primary_key=True),
+    Column("sip_code", SmallInteger, primary_key=True),  # 0 is unknown
+    Column("total", BigInteger, nullable=False),
+    Column("talk_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+answered_ids = Table(
+    "answered_ids",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at_us", BigInteger, nullable=False),  # so that old ones can be forgotten
+    sqlite_with_rowid=False,
+)
+
+open_calls = Table(
+    "open_calls",
+    metadata,
+    Column("pbx", Text, primary_key=True),
+    Column("linkedid", Text, primary_key=True),
+    Column("seen_us", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("pbx", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("began_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("reason", Text, nullable=False),
+)
+
+Index("ix_calls_at_us", calls.c.at_us, calls.c.id)

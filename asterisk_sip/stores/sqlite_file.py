@@ -1,0 +1,151 @@
+"""One SQLite file: how it is opened, which schema it has, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from asterisk_sip.errors import StoreError
+
+from .base import MissingStoreError
+from .schema import REVISIONS, VERSION_TABLE
+
+_BUSY_S = 10.0
+"""How long to wait for another process that is writing."""
+
+_WAL_KEPT_BYTES = 64 * 1024 * 1024
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it can only be read: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_PERM: "it may not be opened: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: restore a copy, or move it away to begin a new one",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked",
+    sqlite3.SQLITE_IOERR: "the disk gives errors: see the kernel's log",
+}
+
+
+def create(path: Path) -> None:
+    """Make the file when there is none, readable for its group but not for others: it holds who called whom."""
+    with errors_of(path), contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640))
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open for writing: write-ahead log, so that others read meanwhile; a commit is on the disk when it returns.
+
+    Raises sqlite3.Error, and StoreError where the file system cannot do that.
+    """
+    connection = _connect(path, "rw")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        connection.close()
+        raise StoreError(f"{path}: its file system cannot hold SQLite's write-ahead log; use a local disk")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open for reading only. Raises sqlite3.Error."""
+    connection = _connect(path, "ro")
+    connection.execute("PRAGMA case_sensitive_like = ON")  # as LIKE is in the other engines
+    return connection
+
+
+def check_schema(connection: Connection, path: Path) -> bool:
+    """Return whether the schema is the current one, False when it is older or there is none yet.
+
+    Raises StoreError when it is newer than this program, or when the file belongs to another program.
+    """
+    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    if not tables:
+        return False
+    if VERSION_TABLE not in tables or "calls" not in tables:
+        raise StoreError(f"{path}: this is the database of another program; name a file of its own for the calls")
+    revision = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608  # a constant
+    if revision not in REVISIONS:
+        raise StoreError(
+            f"{path}: written by a newer asterisk-sip (its schema is {revision}, this program knows up to"
+            f" {REVISIONS[-1]}); update asterisk-sip"
+        )
+    return bool(revision == REVISIONS[-1])
+
+
+def bring_up_to_date(connection: Connection, path: Path) -> None:
+    """Make or migrate the tables, unless they are current. In one transaction: a crash leaves the schema as it was."""
+    if check_schema(connection, path):
+        return
+    connection.rollback()
+    from .migrations import migrate  # noqa: PLC0415  # alembic takes longer to load than all the rest
+
+    with immediate(connection):
+        if not check_schema(connection, path):  # another process may have been first
+            migrate(connection, REVISIONS[-1])
+
+
+def check_readable(connection: Connection, path: Path) -> None:
+    """Raise StoreError when the calls cannot be read with the current schema, MissingStoreError when there is none."""
+    if check_schema(connection, path):
+        return
+    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar():
+        raise StoreError(
+            f"{path}: written by an older asterisk-sip; start the daemon once, it brings the file up to date"
+        )
+    raise MissingStoreError(f"{path}: nothing has been written there yet")
+
+
+@contextlib.contextmanager
+def immediate(connection: Connection) -> Iterator[None]:
+    """Run a transaction that is alone in writing from its first statement on: commits, or rolls back on any error."""
+    with connection.begin():
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield
+
+
+@contextlib.contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Turn the errors of the driver and of the file system into StoreError, which names the file and the reason."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _error(path, error.orig) from error
+    except (sqlite3.Error, OSError) as error:
+        raise _error(path, error) from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_S,
+        isolation_level=None,  # transactions begin where this program says so
+        check_same_thread=False,  # a connection is used by one thread at a time, not always by the same
+    )
+
+
+def _error(path: Path, error: BaseException | None) -> StoreError:
+    if isinstance(error, OSError):
+        return StoreError(f"{path}: {error.strerror or error}")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte says what, the rest where
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return _cannot_open(path)
+    return StoreError(f"{path}: {_REASONS.get(code, str(error))}")
+
+
+def _cannot_open(path: Path) -> StoreError:
+    if path.is_dir():
+        return StoreError(f"{path}: it is a folder; name a file")
+    if not path.parent.is_dir():
+        return StoreError(f"{path}: its folder does not exist")
+    if not path.exists():
+        return MissingStoreError(f"{path}: there is no such file yet")
+    return StoreError(f"{path}: it cannot be opened: look at the permissions of the file and of its folder")
