@@ -40,6 +40,7 @@ EVENT_CLASSES = (
 EVERY_EVENT = frozenset({"on", "all"})
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HALF = re.compile("[\ud800-\udfff]")  # what the environment makes of bytes that are not UTF-8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _HOST_LENGTH = 253
@@ -96,6 +97,7 @@ def _file(path: Path) -> Path:
 
 
 Line = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
+UserName = Annotated[str, Field(min_length=1, max_length=79), AfterValidator(_one_line)]  # Asterisk cuts longer ones
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]
 FilePath = Annotated[Path, Strict(strict=False), AfterValidator(_file)]
@@ -113,7 +115,7 @@ class AmiConfig(_Section):
 
     host: Host = "127.0.0.1"
     port: int = Field(5038, ge=1, le=65_535)
-    username: Annotated[Line, Field(max_length=79)] = "asterisk-sip"  # Asterisk cuts longer names off
+    username: UserName = "asterisk-sip"
     secret: Annotated[SecretStr, Derived()]
     secret_file: FilePath | None = None
     tls: bool = False
@@ -136,6 +138,8 @@ class AmiConfig(_Section):
         if not text:
             raise ValueError("is empty")
         _one_line(text)
+        if _HALF.search(text):
+            raise ValueError("is not UTF-8 text")
         if text != text.strip():
             raise ValueError("begins or ends with a blank; Asterisk strips those from manager.conf, so it never fits")
         return value
