@@ -20,6 +20,7 @@ class Channel(NamedTuple):
     linkedid: str
     up: bool = False
     ringing: bool = False
+    refused: bool = False  # Asterisk indicated busy or congestion to it (state Busy)
     caller_number: str | None = None
     caller_name: str | None = None
     account: str | None = None

@@ -52,6 +52,7 @@ class Leg:
     tech_cause: int | None = None
     heard: str | None = None
     call_id: str | None = None
+    refused: bool = False  # Asterisk answered it with busy or congestion
     requested_at: float | None = None  # when the far end asked to end it
     pair: str | None = None  # the other half of a Local channel
     dialled_by_us: bool = False  # the destination of an attempt
@@ -62,6 +63,8 @@ class Leg:
             self.name = channel.name
         if channel.up and self.up_at is None:
             self.up_at = at
+        if channel.refused and self.requested_at is None:
+            self.refused = True
         if channel.heard is not None:
             self.heard = channel.heard
         if channel.call_id is not None:

@@ -81,7 +81,7 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     elif attempt.dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
         disposition = ELSEWHERE if leg.cause == 26 or attempt.stage in answered_stages else CANCELLED
     elif evidence.tech(leg) == "Local":
-        disposition = _of_local(leg)
+        disposition = _of_local(attempt, leg)
     elif known.status.code is not None:
         disposition = catalog.sip_code(known.status.code, known.status.phrase).disposition
     elif known.nothing_came:
@@ -98,10 +98,10 @@ def _of_code(known: Known) -> str:
     return catalog.sip_code(code, known.status.phrase).disposition
 
 
-def _of_local(leg: Leg) -> str:
-    if leg.cause in NO_ROUTE_CAUSES:
+def _of_local(attempt: Try, leg: Leg) -> str:
+    if leg.cause in NO_ROUTE_CAUSES or attempt.dial_status == "CHANUNAVAIL":
         return "unreachable"
-    return "pbx_refused" if leg.cause else "no_answer"
+    return "pbx_refused" if leg.cause or attempt.dial_status in ("BUSY", "CONGESTION") else "no_answer"
 
 
 def _of_cause(attempt: Try, leg: Leg) -> str:
@@ -148,7 +148,7 @@ def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ..
         released_by = "caller" if call.first_requested == root.uniqueid else "pbx"
         return Verdict(Outcome.ANSWERED, ANSWERED, _nothing_known(), released_by, None, attempts)
     known = evidence.of_caller(root, version)
-    if root.requested_at is not None:
+    if root.requested_at is not None and not root.refused:
         return Verdict(Outcome.ABANDONED, CANCELLED, known, "caller", None, attempts)
     no_route = root.cause in NO_ROUTE_CAUSES
     disposition = "unknown" if root.cause is None else "unreachable" if no_route else "pbx_refused"

@@ -7,6 +7,7 @@ put any byte into it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from asterisk_sip.calls import events as ev
@@ -45,7 +46,7 @@ class Framer:
         if self._skipping and blocks:
             del blocks[0]
             self._skipping = False
-        if len(self._rest) > self._max_bytes:
+        if len(self._rest) >= self._max_bytes + len(END):  # too long wherever its end may be
             self._rest = self._rest[-(len(END) - 1) :]
             self.oversized += not self._skipping
             self._skipping = True
@@ -91,20 +92,36 @@ def fields_of(block: bytes) -> Fields:
 def status_variable(assignment: str) -> str | None:
     """Return the value of a ``NAME=VALUE`` channel variable whose NAME reads HANGUPCAUSE, else None.
 
-    The name itself holds ``=``, ``"`` and brackets, the value is remote text; so the name ends where its brackets do.
+    The name itself holds ``=``, ``"`` and brackets, the value is remote text; so the name ends where its brackets do,
+    and one without brackets at its first ``=``.
     """
     if "HANGUPCAUSE(" not in assignment:
         return None
     depth = 0
     for position, letter in enumerate(assignment):
+        if letter == "=" and depth == 0:
+            return None
         if letter == "(":
             depth += 1
         elif letter == ")":
             depth -= 1
             if depth == 0:
                 name, value = assignment[: position + 1], assignment[position + 1 :]
-                return value[1:] if value.startswith("=") and "HANGUPCAUSE(" in name else None
+                return unescape(value[1:]) if value.startswith("=") and "HANGUPCAUSE(" in name else None
     return None
+
+
+def unescape(text: str) -> str:
+    """Undo what AMI does to remote text: C escapes for quotes, ``?``, backslash and control letters.
+
+    Asterisk passes channel variables and caller names through ``ast_escape_c`` (main/manager_channels.c, main/utils.c;
+    seen on 22.10.1: ``it's "ok"?`` comes as ``it\\'s \\"ok\\"\\?``).
+    """
+    return text if "\\" not in text else _ESCAPE.sub(lambda match: _ESCAPED[match[1]], text)
+
+
+_ESCAPED = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
+_ESCAPE = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
 def _number(text: str | None) -> int | None:
@@ -125,8 +142,9 @@ def channel_of(fields: Fields, prefix: str = "") -> ev.Channel:
         get(prefix + "Linkedid", ""),
         state == "6",
         state == "5",
+        state == "7",
         _known(get(prefix + "CallerIDNum")),
-        _known(get(prefix + "CallerIDName")),
+        unescape(name) if (name := _known(get(prefix + "CallerIDName"))) else None,
         get(prefix + "AccountCode") or None,
         get(prefix + "Context") or None,
         get(prefix + "Exten") or None,
@@ -199,22 +217,27 @@ WANTED: dict[str, Callable[[Fields, float], ev.Event]] = {
 """The events the core needs, and how each becomes one. SoftHangupRequest is left out on purpose: its ``Cause`` is a
 mask of flags, not a Q.850 cause (include/asterisk/channel.h)."""
 
+_VERSION = re.compile(r"(?:certified[-/])?\d+(?:\.\d+)*(?:-cert\d+(?:-rc\d+)?|-rc\d+)?")
+
 _MAKERS = {name.encode(): maker for name, maker in WANTED.items()}
+_MADE_AT = re.compile(r"(?:.*-)?(\d{10})\.\d+", re.ASCII | re.DOTALL)
+_END_OF_TIME_S = 253_402_300_800.0  # the year 10000: nothing from there on can be shown as a date
 
 
 def timestamp(fields: Fields) -> float | None:
-    """Return the event's own time (manager.conf ``timestampevents = yes``), None without one."""
+    """Return the event's own time (manager.conf ``timestampevents = yes``), None without one that can be a time."""
     try:
-        return float(fields["Timestamp"])
+        at = float(fields["Timestamp"])
     except (KeyError, ValueError):
         return None
+    return at if 0.0 <= at < _END_OF_TIME_S else None
 
 
 class RecordedClock:
     """Gives events without a Timestamp a time that depends on the recording alone.
 
     A channel's Uniqueid begins with the second it was made (``[systemname-]1700000000.12``,
-    main/channel_internal_api.c); the newest such second seen is the time.
+    main/channel_internal_api.c), unless who originated it chose another; the newest such second seen is the time.
     """
 
     __slots__ = ("_now",)
@@ -227,21 +250,23 @@ class RecordedClock:
         at = timestamp(fields)
         if at is None:
             for key in ("Uniqueid", "DestUniqueid"):
-                text = fields.get(key, "").rpartition("-")[2].partition(".")[0]
-                self._now = max(self._now, float(_number(text) or 0))
+                made_at = _MADE_AT.fullmatch(fields.get(key, ""))
+                if made_at is not None:
+                    self._now = max(self._now, float(made_at[1]))
             return self._now
         self._now = max(self._now, at)
         return at
 
 
 def asterisk_version(block: bytes) -> str | None:
-    """Return ``22.10.1`` from the answer to CoreSettings (``AsteriskVersion: 22.10.1~dfsg+...``), else None."""
+    """Return ``22.10.1`` from the answer to CoreSettings (``AsteriskVersion: 22.10.1+dfsg+~cs6...``), else None."""
     marker = b"AsteriskVersion: "
     start = block.find(marker)
     if start < 0:
         return None
     text = block[start + len(marker) :].split(EOL, 1)[0].decode("utf-8", "backslashreplace")
-    return text.split("~")[0].strip() or None
+    match = _VERSION.match(text)
+    return match[0] if match is not None else text.strip() or None
 
 
 RELEASE_OF_AMI = {"5": "16", "7": "18", "8": "19", "9": "20", "10": "21", "11": "22", "12": "23"}
@@ -283,7 +308,7 @@ class Reader:
         return events
 
     def _read(self, block: bytes) -> ev.Event | None:
-        name = block[7 : block.find(EOL)] if block.startswith(b"Event: ") else _first_line_event(block)
+        name = _event_name(block)
         maker = _MAKERS.get(name)
         if maker is not None:
             fields = fields_of(block)
@@ -293,13 +318,17 @@ class Reader:
         elif name == b"CoreShowChannelsComplete":
             listed, self._listed = tuple(self._listed), []
             return ev.ChannelsListed(self._clock(fields_of(block)), listed)
-        elif not name and b"Response: " in block:
+        elif block.lstrip(EOL).startswith(b"Response: "):
             self.version = asterisk_version(block) or self.version
             self.responses.append(block)
         return None
 
 
-def _first_line_event(block: bytes) -> bytes:
-    """Return the event's name of a message that does not begin with it (a stray empty line before), else nothing."""
-    first = block.lstrip(EOL).split(EOL, 1)[0]
-    return first[7:] if first.startswith(b"Event: ") else b""
+def _event_name(block: bytes) -> bytes:
+    """Return the event's name from a message's first line, nothing when it is no event."""
+    if not block.startswith(b"Event: "):
+        block = block.lstrip(EOL)  # a stray empty line came before
+        if not block.startswith(b"Event: "):
+            return b""
+    end = block.find(EOL)
+    return block[7:] if end < 0 else block[7:end]
