@@ -79,15 +79,18 @@ def _filters(query: CallQuery) -> list[ColumnElement[bool]]:
         part = f"%{_escaped(query.number)}%"
         where.append(or_(*(column.like(part, escape=_ESCAPE) for column in (calls.c.caller_number, calls.c.dialled))))
     if query.trunk is not None:
-        where.append(_attempted(or_(_like(attempts.c.trunk, query.trunk), _like(attempts.c.endpoint, query.trunk))))
+        where.append(_attempted(query.trunk, attempts.c.trunk, attempts.c.endpoint))
     if query.endpoint is not None:
-        attempted = _attempted(_like(attempts.c.endpoint, query.endpoint))
+        attempted = _attempted(query.endpoint, attempts.c.endpoint)
         where.append(or_(_like(calls.c.caller_endpoint, query.endpoint), attempted))
     return where
 
 
-def _attempted(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return select(literal(1)).where(and_(attempts.c.call_id == calls.c.id, condition)).exists()
+def _attempted(pattern: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column of any attempt fits. The route alone tells nearly all calls that do not."""
+    names = or_(*(_like(column, pattern) for column in columns))
+    exactly = select(literal(1)).where(and_(attempts.c.call_id == calls.c.id, names)).exists()
+    return and_(calls.c.route.like(f"%\n{_wild(pattern)}\n%", escape=_ESCAPE), exactly)
 
 
 def _before(cursor: str) -> ColumnElement[bool]:
@@ -100,7 +103,11 @@ def _before(cursor: str) -> ColumnElement[bool]:
 def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     if "*" not in pattern and "?" not in pattern:
         return column == pattern
-    return column.like(_escaped(pattern).replace("*", "%").replace("?", "_"), escape=_ESCAPE)
+    return column.like(_wild(pattern), escape=_ESCAPE)
+
+
+def _wild(pattern: str) -> str:
+    return _escaped(pattern).replace("*", "%").replace("?", "_")
 
 
 def _escaped(text: str) -> str:

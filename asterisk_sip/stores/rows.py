@@ -100,6 +100,7 @@ def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:
         record.evidence.grade.value,
         None if deciding is None else _text(deciding.trunk),
         None if deciding is None else _text(deciding.endpoint),
+        _route(record),
         _text(record.caller.endpoint),
         _text(record.caller.number),
         _text(record.dialled),
@@ -130,6 +131,11 @@ def _attempt_row(record: CallRecord, attempt: Attempt) -> Row:
         attempt.pdd_ms,
         attempt.fault.side,
     )
+
+
+def _route(record: CallRecord) -> str:
+    names = dict.fromkeys(name for attempt in record.attempts for name in (attempt.trunk, attempt.endpoint) if name)
+    return "\n".join(["", *map(_text, names), ""])
 
 
 def _json(record: CallRecord) -> str:

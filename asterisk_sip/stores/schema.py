@@ -52,6 +52,7 @@ calls = Table(
     Column("grade", Text, nullable=False),
     Column("trunk", Text),  # of the attempt that decided the call
     Column("endpoint", Text),  # of the attempt that decided the call
+    Column("route", Text, nullable=False),  # every trunk and endpoint attempted, each between line feeds
     Column("caller_endpoint", Text),
     Column("caller_number", Text),
     Column("dialled", Text),
@@ -129,4 +130,18 @@ gaps = Table(
     Column("reason", Text, nullable=False),
 )
 
-Index("ix_calls_at_us", calls.c.at_us, calls.c.id)
+# Listings run down this index in their order, and filter on it without reading the rows: a hundred times narrower.
+Index(
+    "ix_calls_listing",
+    calls.c.at_us,
+    calls.c.id,
+    calls.c.pbx,
+    calls.c.outcome,
+    calls.c.disposition,
+    calls.c.sip_code,
+    calls.c.sip_class,
+    calls.c.route,
+    calls.c.caller_endpoint,
+    calls.c.caller_number,
+    calls.c.dialled,
+)

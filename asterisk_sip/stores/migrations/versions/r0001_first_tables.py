@@ -57,6 +57,7 @@ def _calls() -> None:
         sa.Column("grade", sa.Text, nullable=False),
         sa.Column("trunk", sa.Text),
         sa.Column("endpoint", sa.Text),
+        sa.Column("route", sa.Text, nullable=False),
         sa.Column("caller_endpoint", sa.Text),
         sa.Column("caller_number", sa.Text),
         sa.Column("dialled", sa.Text),
@@ -66,7 +67,8 @@ def _calls() -> None:
         sa.Column("record", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_calls_at_us", "calls", ["at_us", "id"])
+    listing = ["at_us", "id", "pbx", "outcome", "disposition", "sip_code", "sip_class", "route"]
+    op.create_index("ix_calls_listing", "calls", [*listing, "caller_endpoint", "caller_number", "dialled"])
 
 
 def _attempts() -> None:

@@ -1,0 +1,291 @@
+"""The verbs that read: calls, tail, explain. Each loads only what it needs: `explain` answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from asterisk_sip.errors import AsteriskSipError
+
+if TYPE_CHECKING:
+    from asterisk_sip.calls.model import CallRecord
+    from asterisk_sip.stores.base import CallQuery
+    from asterisk_sip.stores.sqlite import SqliteStore
+
+DEFAULT_STORE = Path("asterisk-sip.db")
+POLL_S = 0.5
+
+_AT_ONCE = 500
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+ConfigPath = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+StorePath = Annotated[Path | None, Parameter(name=["--store"])]
+
+
+def calls(
+    *,
+    config: ConfigPath = None,
+    store: StorePath = None,
+    since: str | None = None,
+    until: str | None = None,
+    code: int | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    trunk: str | None = None,
+    outcome: Literal["failed", "rescued", "abandoned", "answered"] | None = None,
+    number: str | None = None,
+    limit: int = 50,
+    format_: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+) -> None:
+    """Show recorded calls, the newest first.
+
+    Parameters
+    ----------
+    config
+        The configuration file; it says where the store is.
+    store
+        The store itself, instead of a configuration. Without either: asterisk-sip.db in this folder.
+    since
+        Calls that ended since then: 30m, 1h, 2d ago, or a time such as 2026-11-05T14:00 (local, unless it ends in Z).
+    until
+        Calls that ended before then, given in the same ways.
+    code
+        The SIP status that decided the call, such as 503.
+    class_
+        The class of that status: 4 or 4xx.
+    trunk
+        A trunk or endpoint that any attempt of the call went to; * stands for any text.
+    outcome
+        How the call ended.
+    number
+        Any part of the caller's number or of the dialled one.
+    limit
+        At most so many calls.
+    format_
+        table: for a person. json: one whole record a line. csv: for a spreadsheet.
+    """
+    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415  what starts fast imports late
+
+    query = CallQuery(
+        since=_moment("--since", since),
+        until=_moment("--until", until),
+        code=code,
+        sip_class=_class(class_),
+        trunk=trunk,
+        outcome=outcome,
+        number=None if number is None else re.sub(r"[\s()/-]", "", number),
+        limit=_at_least(1, "--limit", limit),
+    )
+    path = _store_path(config, store)
+    records = asyncio.run(_calls(path, query))
+    _print_calls(records, format_)
+    if not records:
+        sys.stderr.write(_nothing(path, query))
+
+
+def tail(
+    *,
+    config: ConfigPath = None,
+    store: StorePath = None,
+    lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 10,
+    follow: bool = True,
+    format_: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
+) -> None:
+    """Show the newest calls, then each call as it is recorded. Ctrl-C ends it.
+
+    Parameters
+    ----------
+    config
+        The configuration file; it says where the store is.
+    store
+        The store itself, instead of a configuration. Without either: asterisk-sip.db in this folder.
+    lines
+        How many of the calls already there to show first.
+    follow
+        Wait for more, also when the store does not exist yet.
+    format_
+        table: for a person. json: one whole record a line.
+    """
+    path = _store_path(config, store)
+    _at_least(0, "--lines", lines)
+    try:
+        asyncio.run(_tail(path, lines, follow, format_))
+    except KeyboardInterrupt:
+        return
+
+
+def explain(
+    *query: str,
+    lang: str = "en",
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    search: Annotated[bool, Parameter(negative="")] = False,
+    format_: Annotated[Literal["text", "json"], Parameter(name="--format")] = "text",
+) -> None:
+    """Explain a SIP code, a status line, a Q.850 cause or an Asterisk cause name: what it means and what to do.
+
+    Parameters
+    ----------
+    query
+        For example: 503, 603+, SIP/2.0 486 Busy Here, busy here, q850:34, AST_CAUSE_USER_BUSY.
+    lang
+        The language of the answer.
+    all_
+        Explain every SIP code.
+    search
+        List the codes and causes in whose texts all the words occur.
+    format_
+        text: for a person. json: one explanation a line.
+    """
+    from asterisk_sip import render_plain  # noqa: PLC0415
+    from asterisk_sip.catalog import explain as catalog  # noqa: PLC0415
+
+    words = " ".join(query)
+    if not (words or all_):
+        raise AsteriskSipError(f"name what to explain: {catalog.ACCEPTED}; or --all")
+    try:
+        if all_:
+            entries = catalog.explain_all(lang)
+        else:
+            entries = catalog.search(words, lang) if search else [catalog.explain(words, lang)]
+    except ValueError as error:
+        raise AsteriskSipError(str(error)) from error
+    if not entries:
+        raise AsteriskSipError(f"no code and no cause has {words!r} in its texts; try fewer words, or --all")
+    if format_ == "json":
+        sys.stdout.write("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+    else:
+        sys.stdout.write(render_plain.explained(entries) if len(entries) == 1 else render_plain.found(entries))
+
+
+async def _calls(path: Path, query: CallQuery) -> list[CallRecord]:
+    store = await _opened(path)
+    try:
+        return await store.calls(query)
+    finally:
+        await store.close()
+
+
+async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
+    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415
+
+    store = await (_waited_for(path) if follow else _opened(path))
+    try:
+        position = await store.last_position()
+        newest = await store.calls(CallQuery(limit=lines)) if lines else []
+        shown = {record.id for record in newest}  # one written since the position was read comes again below
+        _print_live(newest[::-1], format_)
+        while follow:
+            news = await store.after(position, _AT_ONCE)
+            _print_live([record for _, record in news if record.id not in shown], format_)
+            if news:
+                position = news[-1][0]
+            if len(news) < _AT_ONCE:
+                await asyncio.sleep(POLL_S)
+    finally:
+        await store.close()
+
+
+async def _opened(path: Path) -> SqliteStore:
+    from asterisk_sip.stores.base import MissingStoreError  # noqa: PLC0415
+    from asterisk_sip.stores.sqlite import SqliteStore  # noqa: PLC0415
+
+    store = SqliteStore(path, readonly=True)
+    try:
+        await store.open()
+    except MissingStoreError as error:
+        await store.close()
+        raise MissingStoreError(f"{error}; name the right one with --store or --config, or start the daemon") from error
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+async def _waited_for(path: Path) -> SqliteStore:
+    from asterisk_sip.stores.base import MissingStoreError  # noqa: PLC0415
+
+    told = False
+    while True:
+        try:
+            return await _opened(path)
+        except MissingStoreError:
+            if not told:
+                sys.stderr.write(f"waiting for {path}: nothing has been written there yet\n")
+                sys.stderr.flush()
+            told = True
+            await asyncio.sleep(POLL_S)
+
+
+def _print_calls(records: list[CallRecord], format_: str) -> None:
+    from asterisk_sip import render_plain  # noqa: PLC0415
+
+    if format_ == "json":
+        sys.stdout.write("".join(render_plain.json_line(record) + "\n" for record in records))
+    elif format_ == "csv":
+        render_plain.csv_lines(records, sys.stdout)
+    elif records:
+        from asterisk_sip import render  # noqa: PLC0415
+
+        render.print_calls(records)
+
+
+def _print_live(records: list[CallRecord], format_: str) -> None:
+    if format_ == "json":
+        _print_calls(records, "json")
+    elif records:
+        from asterisk_sip import render  # noqa: PLC0415
+
+        render.print_live(records)
+    sys.stdout.flush()
+
+
+def _nothing(path: Path, query: CallQuery) -> str:
+    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415
+
+    if query == CallQuery(limit=query.limit):
+        return f"{path}: no call has failed since it was begun. To see whether the PBX is heard: asterisk-sip check\n"
+    return f"{path}: no call matches. Leave out a filter, or look further back with --since 7d.\n"
+
+
+def _store_path(config: Path | None, store: Path | None) -> Path:
+    if store is not None:
+        return store
+    if config is None:
+        return DEFAULT_STORE
+    from asterisk_sip import config as configuration  # noqa: PLC0415
+
+    return configuration.load(config).store.path
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    """Return the time meant: so long ago, or an ISO time, which is local unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
+            return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        hint = "give 30m, 1h, 2d, or a time such as 2026-11-05T14:00"
+        raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
+
+
+def _class(text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-6])(?:xx)?", text.lower())
+    if match is None:
+        raise AsteriskSipError(f"--class {text!r} is no class of SIP status; give 1 to 6, or 1xx to 6xx")
+    return int(match[1])
+
+
+def _at_least(least: int, option: str, value: int) -> int:
+    if value < least:
+        raise AsteriskSipError(f"{option} must be at least {least}, not {value}")
+    return value

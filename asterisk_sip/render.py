@@ -1,0 +1,152 @@
+"""What a person sees in the terminal: tables of calls, calls as they come, the findings of a check.
+
+Remote text only ever enters as rich `Text`, cleaned by `plain`: it is shown, never taken for markup or control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from asterisk_sip.calls.model import CallRecord, Grade, Outcome
+
+from .render_plain import plain, route, status
+
+if TYPE_CHECKING:
+    from asterisk_sip.check import Remark
+
+_PIPE_WIDTH = 140  # where there is no terminal to ask
+_ROUTE_SHOWN = 3
+_OUTCOME_STYLES = {
+    Outcome.ANSWERED: "green",
+    Outcome.RESCUED: "yellow",
+    Outcome.FAILED: "bold red",
+    Outcome.ABANDONED: "magenta",
+}
+_LEVEL_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+_GRADES = {
+    Grade.WIRE: "the status line as received",
+    Grade.REPORTED: "received, as reported by Asterisk",
+    Grade.LOCAL: "made by Asterisk itself: the far end said nothing",
+    Grade.SENT: "what Asterisk answered the caller",
+    Grade.CANDIDATES: "only a cause is known, it stands for several codes",
+    Grade.NONE: "nothing is known",
+}
+
+
+def print_calls(records: Iterable[CallRecord], console: Console | None = None) -> None:
+    """Print a table of calls in the given order, and what the grades in it mean."""
+    shown = list(records)
+    console = console or _console()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 1, 0), expand=True, pad_edge=False)
+    table.add_column("Time", no_wrap=True)
+    table.add_column("Call", ratio=3, overflow="fold")
+    table.add_column("Outcome", no_wrap=True)
+    table.add_column("Status", ratio=6, overflow="fold")
+    table.add_column("Trunk", ratio=2, overflow="fold")
+    table.add_column("Known by", no_wrap=True)
+    table.add_column("What to do", ratio=5, overflow="fold")
+    for record in shown:
+        table.add_row(
+            _when(record, "%d %b\n%H:%M:%S"),
+            _who(record),
+            _outcome(record),
+            _status(record),
+            _route(record),
+            Text(record.evidence.grade.value),
+            Text(plain(record.hint or "")),
+        )
+    console.print(table)
+    grades = dict.fromkeys(record.evidence.grade for record in shown)
+    for grade in sorted(grades, key=list(Grade).index):
+        console.print(Text(f"{grade.value}: {_GRADES[grade]}", "dim"))
+
+
+def print_live(records: Iterable[CallRecord], console: Console | None = None) -> None:
+    """Print calls as they come, a few lines each."""
+    console = console or _console()
+    for record in records:
+        head = Text.assemble(_when(record, "%H:%M:%S "), _padded(_outcome(record), 11), _who(record))
+        if record.attempts:
+            head.append(" via ", "dim").append_text(_route(record))
+        console.print(head, soft_wrap=True)
+        known = Text(f" ({record.evidence.grade.value})", "dim")
+        console.print(Padding(_status(record, " - ").append_text(known), (0, 0, 0, 9)))
+        if record.hint:
+            console.print(Padding(Text(f"> {plain(record.hint)}", "cyan"), (0, 0, 0, 9)))
+
+
+def print_remark(level: str, text: str, console: Console | None = None) -> None:
+    """Print one thing the operator should know; ``level`` is ok, note or problem."""
+    (console or _console()).print(Text.assemble((f"{level:<8}", _LEVEL_STYLES.get(level, "")), plain(text)))
+
+
+def print_pbx(name: str, remarks: Iterable[Remark], console: Console | None = None) -> None:
+    """Print what was found at one PBX, with the lines to add. The lines are whole, ready to be copied."""
+    console = console or _console()
+    console.print(Text(plain(name), "bold"))
+    for remark in remarks:
+        print_remark(remark.level.value, remark.text, console)
+        if remark.file is not None:
+            console.print(Padding(Text(f"in {plain(remark.file)}:", "dim"), (0, 0, 0, 8)))
+        for line in remark.lines:
+            console.print(Text(f"        {plain(line)}", "cyan"), soft_wrap=True)
+
+
+def print_problems(count: int, console: Console | None = None) -> None:
+    """Print how many problems a check found."""
+    told = "No problems." if count == 0 else "1 problem." if count == 1 else f"{count} problems."
+    (console or _console()).print(Text(told, "bold red" if count else "bold green"))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def _when(record: CallRecord, form: str) -> Text:
+    at: datetime | None = record.ended_at or record.started_at
+    return Text("?" if at is None else at.astimezone().strftime(form), "dim")
+
+
+def _who(record: CallRecord) -> Text:
+    caller = record.caller
+    shown = Text(plain(caller.number or caller.endpoint or "unknown"))
+    if caller.name and caller.name != caller.number:
+        shown.append(f" {plain(caller.name)}", "dim")
+    return shown.append(" → ").append(plain(record.dialled or record.exten or "unknown"), "bold")
+
+
+def _outcome(record: CallRecord) -> Text:
+    return Text(record.outcome.value, _OUTCOME_STYLES[record.outcome])
+
+
+def _status(record: CallRecord, between: str = "\n") -> Text:
+    """Return the status with its class and meaning; for a rescued call what had failed before, too."""
+    sip = record.sip
+    failed = [status(attempt.sip) for attempt in record.attempts if attempt.disposition != record.disposition]
+    before = [f"{text}, then " for text in failed if text] if record.outcome is Outcome.RESCUED else []
+    head = Text("".join(before) + (status(sip) or record.disposition.replace("_", " ")), "bold")
+    words = f"{sip.class_}xx {sip.class_name}" if sip.class_ is not None and sip.class_name else ""
+    if sip.candidates:
+        words = record.disposition.replace("_", " ")
+    told = ": ".join(plain(text) for text in (words, sip.meaning) if text)
+    return head.append(f"{between}{told}", "not bold") if told else head
+
+
+def _route(record: CallRecord) -> Text:
+    names = route(record)
+    rest = f" (+{len(names) - _ROUTE_SHOWN})" if len(names) > _ROUTE_SHOWN else ""
+    return Text(" → ".join(names[:_ROUTE_SHOWN]) + rest)
+
+
+def _padded(text: Text, width: int) -> Text:
+    text.pad_right(max(0, width - len(text)))
+    return text

@@ -1,0 +1,177 @@
+"""Records and explanations as lines of text, for pipes, spreadsheets and people. Loads nothing heavy.
+
+What came from the network is hostile: nothing here lets it steer a terminal or a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from asterisk_sip.calls.model import CallRecord, SipStatus, isoformat, to_json
+
+CSV_COLUMNS = {
+    "id": "the id of the call, the same whenever it is computed",
+    "pbx": "the name of the PBX",
+    "linkedid": "Asterisk's own id of the call",
+    "started_at": "UTC, ISO 8601",
+    "ended_at": "UTC, ISO 8601",
+    "duration_ms": "from start to end, milliseconds",
+    "direction": "inbound, outbound or internal",
+    "caller_number": "who called",
+    "caller_name": "the name shown with it",
+    "caller_endpoint": "the endpoint it came from",
+    "dialled": "what was dialled",
+    "outcome": "answered, failed, rescued or abandoned",
+    "disposition": "why, in one of the words of the catalogue",
+    "sip_code": "the SIP status that decided the call; empty when only candidates are known",
+    "sip_phrase": "its reason phrase",
+    "sip_class": "1 to 6",
+    "sip_class_name": "the class in words",
+    "sip_candidates": "the possible codes when the code itself is unknown, separated by spaces",
+    "meaning": "what the status means",
+    "grade": "how the status is known: wire, reported, local, sent, candidates, none",
+    "q850_cause": "the ISDN cause Asterisk filed",
+    "released_by": "who ended the call",
+    "fault_side": "whose side the failure was on",
+    "fault_reason": "why we say so",
+    "hint": "what to do next",
+    "route": "the trunk or endpoint of each attempt in order, separated by >",
+    "attempts": "how many attempts there were",
+    "partial": "true when we were not listening during a part of the call",
+}
+"""The columns of ``--format csv`` and what they hold."""
+
+_FORMULA = tuple(
+    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+_JOINERS = "\u200c\u200d"  # invisible, but a part of how names are written
+_WIDTH = 100
+
+
+def plain(text: object) -> str:
+    """Return remote text as it may be shown: what steers a terminal or the direction of writing becomes U+FFFD."""
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() or c in _JOINERS or c == "\u00a0" else "\ufffd" for c in shown)
+
+
+def json_line(record: CallRecord) -> str:
+    """Return a record as one line of JSON: exact, but with everything unprintable in escapes."""
+    line = json.dumps(to_json(record), ensure_ascii=False)
+    return line if line.isprintable() else re.sub(r"[^ -~]", _escaped, line)
+
+
+def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
+    """Write a header and one row a call. Text that a spreadsheet would run as a formula begins with an apostrophe."""
+    table = csv.writer(out)
+    table.writerow(CSV_COLUMNS)
+    for record in records:
+        table.writerow([_cell(value) for value in _flat(record)])
+
+
+def route(record: CallRecord) -> list[str]:
+    """Return the trunk, else the endpoint, of each attempt in order; a repeated one once."""
+    names = [plain(attempt.trunk or attempt.endpoint or attempt.channel) for attempt in record.attempts]
+    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
+
+
+def status(sip: SipStatus) -> str:
+    """Return a SIP status in a few words: ``486 Busy Here``, or the candidates, or nothing."""
+    if sip.code is not None:
+        return plain(f"{sip.code} {sip.phrase or ''}".rstrip())
+    if sip.candidates:
+        return "one of " + ", ".join(map(str, sip.candidates))
+    return ""
+
+
+def explained(entries: list[dict[str, Any]]) -> str:
+    """Return what the catalogue says about codes and causes, for a person."""
+    return "\n\n".join("\n".join(_explained(entry)) for entry in entries) + "\n"
+
+
+def found(entries: list[dict[str, Any]]) -> str:
+    """Return one line a code or cause: what it is called and means."""
+    return "".join(textwrap.shorten(f"{_name(entry):<36} {entry['meaning']}", 160) + "\n" for entry in entries)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
+
+
+def _flat(record: CallRecord) -> tuple[Any, ...]:
+    sip, caller = record.sip, record.caller
+    times = (None if at is None else isoformat(at) for at in (record.started_at, record.ended_at))
+    return (
+        *(record.id, record.pbx, record.linkedid, *times, record.duration_ms, record.direction),
+        *(caller.number, caller.name, caller.endpoint, record.dialled, record.outcome.value, record.disposition),
+        *(sip.code, sip.phrase, sip.class_, sip.class_name, " ".join(map(str, sip.candidates or ())), sip.meaning),
+        *(record.evidence.grade.value, record.q850.cause, record.released_by, record.fault.side, record.fault.reason),
+        *(record.hint, " > ".join(route(record)), len(record.attempts), "true" if record.partial else "false"),
+    )
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    shown = plain(value)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def _name(entry: dict[str, Any]) -> str:
+    if entry["kind"] == "sip":
+        return f"{entry['variant'] or entry['code']} {entry['phrase']}"
+    return f"Q.850 {entry['cause']} {entry['name']}"
+
+
+def _explained(entry: dict[str, Any]) -> Iterator[str]:
+    sip = entry["kind"] == "sip"
+    yield _name(entry)
+    yield (
+        f"{entry['class_heading']}: {entry['class_meaning']}. {entry['reference']}"
+        if sip
+        else entry["asterisk_name"] or ""
+    )
+    yield ""
+    yield from _wrapped(entry["meaning"], "  ")
+    if entry.get("causes"):
+        yield from _points("Usual causes on Asterisk", entry["causes"])
+    if entry["next_steps"]:
+        yield from _points("What to do", entry["next_steps"])
+    yield ""
+    fault = entry["fault"]
+    yield from _wrapped(f"Whose side: {fault['label']}. {fault['reason']}", "  ")
+    if sip:
+        yield from _wrapped(f"Try again: {entry['retry']}. {entry['class_retry']}", "  ")
+    yield from _wrapped(f"Recorded as: {entry['disposition_label']} ({entry['disposition']})", "  ")
+    yield from _wrapped(_mapping(entry), "  ")
+
+
+def _mapping(entry: dict[str, Any]) -> str:
+    if entry["kind"] == "sip":
+        if entry["q850"] is None:
+            return ""
+        cause = entry["q850"]["asterisk"]["cause"]
+        return f"Asterisk files it as Q.850 cause {cause} ({entry['q850']['asterisk']['text']})."
+    asterisk = entry["sip"]["asterisk"]
+    codes = ", ".join(map(str, asterisk["candidates"])) or "none"
+    sent = f" The caller is sent {asterisk['sent_to_caller']}." if asterisk["sent_to_caller"] else ""
+    return f"SIP codes that Asterisk files as this cause: {codes}.{sent}"
+
+
+def _points(title: str, texts: list[str]) -> Iterator[str]:
+    yield ""
+    yield f"  {title}"
+    for text in texts:
+        yield from _wrapped(text, "    ", "  - ")
+
+
+def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
+    begin = indent if first is None else first.rjust(len(indent))
+    return textwrap.wrap(text, _WIDTH, initial_indent=begin, subsequent_indent=indent, break_on_hyphens=False)
