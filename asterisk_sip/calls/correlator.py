@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from asterisk_sip.calls import events as ev
-from asterisk_sip.calls.state import ENDED, Call, Leg, Try
+from asterisk_sip.calls import evidence
+from asterisk_sip.calls.state import ENDED, Call, Leg, Try, peer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Limits:
     attempts_per_call: int = 500
     legs_per_call: int = 2_000
     ended_legs: int = 20_000  # uniqueids of ended channels, to know a late or repeated event when it comes
+    peers: int = 10_000  # endpoints of which it is known when they last showed a sign of life
     age_s: float = 86_400.0  # a call silent for so long is given up
 
 
@@ -34,6 +36,7 @@ class Correlator:
         self._call_of: dict[str, Call] = {}  # by uniqueid of a leg
         self._ended_legs: OrderedDict[str, None] = OrderedDict()
         self._generations: OrderedDict[str, int] = OrderedDict()  # of linkedids that ended
+        self._peers: OrderedDict[str, float] = OrderedDict()
         self._evicted: list[Call] = []  # given up to make room, not yet handed out
         self.late_events = 0
         self.given_up = 0
@@ -156,6 +159,7 @@ class Correlator:
         source = dialer[1].uniqueid if dialer is not None else None
         stage = self._stage(call, source)
         call.tries.append(Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at))
+        call.tries[-1].peer_alive_at = self._peers.get(peer_of(leg.name))
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
             call.tries[-1].requested_before_end = True
         return []
@@ -305,11 +309,19 @@ class Correlator:
             if attempt.heard is None or attempt.answered_at is None:
                 attempt.heard = leg.heard if leg.heard is not None else attempt.heard
             attempt.move("end", at)
+            if evidence.shows_life(attempt, leg):
+                self._note_life(peer_of(leg.name), at)
         call.alive.discard(leg.uniqueid)
         del self._call_of[leg.uniqueid]
         self._ended_legs[leg.uniqueid] = None
         if len(self._ended_legs) > self._limits.ended_legs:
             self._ended_legs.popitem(last=False)
+
+    def _note_life(self, peer: str, at: float) -> None:
+        self._peers[peer] = at
+        self._peers.move_to_end(peer)
+        if len(self._peers) > self._limits.peers:
+            self._peers.popitem(last=False)
 
     def _close(self, call: Call) -> Call:
         self._calls.pop(call.linkedid, None)

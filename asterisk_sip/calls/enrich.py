@@ -55,7 +55,7 @@ def record(call: Call, around: Surroundings) -> CallRecord:
     attempts = tuple(_attempt(seq, judged, around) for seq, judged in enumerate(verdict.attempts, 1))
     caller_endpoint = endpoint_of(root) if root is not None else None
     answered_at = _answered_at(verdict, root)
-    status = _status(verdict.known.status)
+    status = _status(verdict.known, verdict.disposition)
     return CallRecord(
         id=call_id(around.pbx, call.linkedid, call.generation),
         pbx=around.pbx,
@@ -128,26 +128,32 @@ def _attempt(seq: int, judged: Judged, around: Surroundings) -> Attempt:
         dial_status=attempt.dial_status,
         forward=attempt.forward,
         disposition=judged.disposition,
-        sip=_status(judged.known.status),
+        sip=_status(judged.known, judged.disposition),
         evidence=judged.known.evidence,
         q850=_q850(leg),
         fault=_fault(judged.disposition, judged.known, around),
     )
 
 
-def _status(status: SipStatus) -> SipStatus:
-    """Add class, meaning and reference from the catalogue to a bare status."""
+def _status(known: evidence.Known, disposition: str) -> SipStatus:
+    """Add class, meaning and reference from the catalogue to a bare status.
+
+    What a code means holds when somebody sent it; of one that Asterisk made up, what became of the attempt is told.
+    """
+    status = known.status
     if status.code is None:
         return status
     row = catalog.sip_code(status.code, status.phrase)
     sip_class = catalog.sip_class(row.sip_class)
+    local = known.evidence.grade is Grade.LOCAL
+    text = catalog.disposition_text(disposition) if local else catalog.code_text(status.code, status.phrase)
     return SipStatus(
         code=status.code,
         phrase=status.phrase,
         class_=sip_class.digit,
         class_name=sip_class.name,
         class_meaning=sip_class.meaning,
-        meaning=catalog.code_text(status.code, status.phrase).meaning,
+        meaning=text.meaning,
         reference=row.reference,
         candidates=status.candidates,
     )

@@ -17,6 +17,9 @@ TECH_CAUSE = "TechCause"
 CAUSE = "Cause"
 DIAL_STATUS = "DialStatus"
 
+PEER_ALIVE_S = 300.0
+"""For how long a peer that was heard from is taken to be reachable."""
+
 LOCAL_408_MIN_S = 5.0
 """pjproject makes up a 408 after timer B. Timer B is 64 x T1 and T1 at least 100 ms (pjsip.conf ``timer_t1``), so a 408
 that comes sooner was received. 64 x 100 ms = 6.4 s, less a margin for the event's own delay."""
@@ -112,12 +115,29 @@ def _from_tech_cause(attempt: Try, leg: Leg, *, received: Reading, nothing_came:
 def _may_be_local(code: int, attempt: Try) -> bool:
     """Return whether Asterisk's own stack may have made this code up, with no line to tell.
 
-    408 after timer B without a sign of life; 503 at once when the connection was refused or the name did not resolve.
+    408 after timer B without a sign of life. 503 when the connection was refused or the name did not resolve: no event
+    tells that from a received 503 (compared field by field on 22.10.1), so it is believed only of a peer that was
+    heard from lately.
     """
     if attempt.alive_at is not None:
         return False
+    if code == 503:
+        return not peer_was_alive(attempt)
     lasted = (attempt.ended_at or attempt.began_at) - attempt.began_at
     return code == 408 and lasted >= LOCAL_408_MIN_S
+
+
+def peer_was_alive(attempt: Try) -> bool:
+    """Return whether the attempt's peer had shown a sign of life not long before."""
+    return attempt.peer_alive_at is not None and attempt.began_at - attempt.peer_alive_at <= PEER_ALIVE_S
+
+
+def shows_life(attempt: Try, leg: Leg) -> bool:
+    """Return whether an ended attempt proves that its peer is there: it rang, answered, or sent a status of its own."""
+    if attempt.alive_at is not None or read_line(attempt.heard) is not None:
+        return True
+    own = leg.tech_cause is not None and 300 <= leg.tech_cause <= 699 and leg.tech_cause not in (408, 503)
+    return own and attempt.requested_before_end and attempt.dial_status != "CANCEL" and not says_nothing_came(leg.heard)
 
 
 def _from_silence(attempt: Try, leg: Leg) -> Finding | None:

@@ -96,6 +96,7 @@ class Try:
     forward: str | None = None
     heard: str | None = None  # the status line when the dialling ended
     requested_before_end: bool = False  # the far end ended the leg before Asterisk did
+    peer_alive_at: float | None = None  # when the same endpoint had last shown, in another attempt, that it is there
 
     def move(self, came: str, at: float) -> bool:
         """Go to the phase that ``came`` leads to; return whether it changed anything."""
@@ -151,6 +152,11 @@ class Call:
     def try_of(self, uniqueid: str) -> Try | None:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
+
+
+def peer_of(channel_name: str) -> str:
+    """Return what a channel's name says of its peer: ``PJSIP/acme-0000002a`` -> ``PJSIP/acme``."""
+    return channel_name.partition("<")[0].rpartition("-")[0] or channel_name
 
 
 def dump(call: Call) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""The command line: every verb, and one place where our errors become one clear line."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from asterisk_sip.errors import AsteriskSipError, ConfigError
+
+app = App(
+    name="asterisk-sip",
+    help="Tells why calls fail: one record per failed call, with the exact SIP status, its class and meaning.",
+    version_flags=["--version"],
+)
+
+VERBS = {
+    "run": ("cli_run", "Run beside Asterisk: listen for hangups and write a record for every call that failed."),
+    "demo": ("cli_run", "Run on a recording of a real Asterisk, for those who have none at hand."),
+    "check": ("cli_run", "Look at each PBX: what it tells, what will be missing, and the exact lines to add."),
+    "calls": ("cli_read", "Show recorded calls, the newest first."),
+    "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
+    "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
+    "replay": ("cli_run", "Read recordings of AMI and print every call that ended in them."),
+}
+"""Each verb, the module that holds it (only the one that is called is imported), and its line in the help."""
+
+for _verb, (_module, _line) in VERBS.items():
+    app.command(f"asterisk_sip.{_module}:{_verb}", name=_verb, help=_line)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; return its exit code: 0 fine, 1 it failed, 2 the configuration or the command is wrong."""
+    try:
+        result = app(arguments, result_action="return_value")
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except AsteriskSipError as error:
+        sys.stderr.write(f"asterisk-sip: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away (| head): nobody is left to tell
+        return 0
+    return result if isinstance(result, int) else 0
