@@ -80,7 +80,7 @@ class Ear:
 
     def raw(self, data: bytes) -> None:
         """Look at the bytes for what the events do not tell."""
-        if b"Event: " in data:
+        if b"\nPrivilege: call" in data:  # FullyBooted never has one
             self.timestamps = self.timestamps or b"\nTimestamp: " in data
         for line in data.split(b"\n"):
             if b"ChanVariable: " in line:
@@ -100,7 +100,7 @@ async def look_at(settings: AmiSettings, wait_s: float, config_dir: Path = Path(
     remarks = [Remark(Level.OK, f"Logged in at {settings.host}:{settings.port} as {settings.username}")]
     try:
         remarks += await _version_and_rights(link, ear)
-        remarks += await _line(link, ear, wait_s, config_dir)
+        remarks += await _general(link, ear, wait_s, config_dir)
     except SourceError as error:
         remarks.append(Remark(Level.PROBLEM, f"The link was lost while looking: {error}"))
     finally:
@@ -176,15 +176,6 @@ async def _version_and_rights(link: AmiLink, ear: Ear) -> list[Remark]:
                 ("read = call,system",),
             )
         )
-    if ear.timestamps is False:
-        remarks.append(
-            Remark(
-                Level.PROBLEM,
-                "Events carry no time of their own: durations are as exact as the network is quick.",
-                "manager.conf [general]",
-                ("timestampevents = yes",),
-            )
-        )
     excess = [name for name in _TOO_MUCH if name in commands]
     if excess:
         remarks.append(
@@ -224,14 +215,29 @@ def _about_release(version: str | None) -> list[Remark]:
     return remarks
 
 
-async def _line(link: AmiLink, ear: Ear, wait_s: float, config_dir: Path) -> list[Remark]:
-    configured = await _configured(link, config_dir if link.is_local else None)
-    if configured is None and not ear.seen.is_set():
+async def _general(link: AmiLink, ear: Ear, wait_s: float, config_dir: Path) -> list[Remark]:
+    """Look at manager.conf, or at what passes by, for the settings that decide what the events tell."""
+    settings = await _configured(link, config_dir if link.is_local else None)
+    if settings is None and not ear.seen.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await ear.seen.wait()
-    remarks = _pjsip_warning([*(configured or ()), *ear.variables])
-    return [*remarks, _line_remark(configured, ear, wait_s)]
+    remarks = []
+    if ear.timestamps is False or (ear.timestamps is None and settings is not None and not _stamped(settings)):
+        remarks.append(
+            Remark(
+                Level.NOTE,
+                "Events carry no time of their own: the time at which they arrive is taken.",
+                "manager.conf [general]",
+                ("timestampevents = yes",),
+            )
+        )
+    lines = None if settings is None else [line for line in settings if line.startswith("channelvars=")]
+    return [*remarks, *_pjsip_warning([*(lines or ()), *ear.variables]), _line_remark(lines, ear, wait_s)]
+
+
+def _stamped(settings: list[str]) -> bool:
+    return any(re.fullmatch(r"timestampevents=(yes|true|on|1|y|t)", line, re.IGNORECASE) for line in settings)
 
 
 def _line_remark(configured: list[str] | None, ear: Ear, wait_s: float) -> Remark:
@@ -271,19 +277,33 @@ def _pjsip_warning(texts: Iterable[str]) -> list[Remark]:
 
 
 async def _configured(link: AmiLink, config_dir: Path | None) -> list[str] | None:
-    """Return the channelvars lines of manager.conf: from Asterisk if the user may ask, else from the file beside us.
+    """Return the general settings of manager.conf as ``key=value``: from Asterisk if the user may ask, else the file.
 
-    None when neither tells, or when the file includes others that may hold the line.
+    None when neither tells, or when the file includes others that may hold more.
     """
     answer = await link.ask({"Action": "GetConfig", "Filename": "manager.conf", "Category": "general"})
     if answer.success:
-        return [str(value) for value in answer.values() if str(value).startswith("channelvars=")]
+        return [str(value) for key, value in answer.items() if key.lower().startswith("line-")]
     if config_dir is None:
         return None
     try:
         text = await asyncio.to_thread((config_dir / "manager.conf").read_text, "utf-8", "replace")
     except OSError:
         return None
-    lines = [line.partition(";")[0].strip() for line in text.splitlines()]
-    found = [line for line in lines if line.replace(" ", "").startswith("channelvars=")]
-    return found if found or not any(line.startswith("#") for line in lines) else None
+    return general_settings(text)
+
+
+def general_settings(text: str) -> list[str] | None:
+    """Return the settings of section general in a manager.conf as ``key=value``; None when it includes other files."""
+    settings: list[str] = []
+    section = ""
+    for raw in text.splitlines():
+        line = re.sub(r"(?<!\\);.*", "", raw).strip()
+        if line.startswith("#"):
+            return None
+        if line.startswith("["):
+            section = line[1:].partition("]")[0].lower()
+        elif section == "general" and "=" in line:
+            key, _, value = line.partition("=")
+            settings.append(f"{key.strip()}={value.removeprefix('>').strip()}")
+    return settings
