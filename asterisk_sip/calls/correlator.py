@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
+from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.calls.state import ENDED, Call, Leg, Try, peer_of
 
 
@@ -34,9 +35,9 @@ class Correlator:
         self._limits = limits or Limits()
         self._calls: OrderedDict[str, Call] = OrderedDict()  # by linkedid, the longest silent first
         self._call_of: dict[str, Call] = {}  # by uniqueid of a leg
-        self._ended_legs: OrderedDict[str, None] = OrderedDict()
-        self._generations: OrderedDict[str, int] = OrderedDict()  # of linkedids that ended
-        self._peers: OrderedDict[str, float] = OrderedDict()
+        self._ended_legs: Bounded[str, None] = Bounded(self._limits.ended_legs)
+        self._generations: Bounded[str, int] = Bounded(self._limits.ended_legs)  # of linkedids that ended
+        self._peers: Bounded[str, float] = Bounded(self._limits.peers)  # when each last showed a sign of life
         self._evicted: list[Call] = []  # given up to make room, not yet handed out
         self.late_events = 0
         self.given_up = 0
@@ -237,7 +238,7 @@ class Correlator:
         if call is None:
             while len(self._calls) >= self._limits.open_calls:
                 self._evicted.append(self._give_up())
-            call = Call(linkedid, self._generations.get(linkedid, -1) + 1, at, at)
+            call = Call(linkedid, self._next_generation(linkedid), at, at)
             self._calls[linkedid] = call
         if not began:
             call.partial = True
@@ -245,6 +246,10 @@ class Correlator:
         call.alive.add(channel.uniqueid)
         self._call_of[channel.uniqueid] = call
         return call
+
+    def _next_generation(self, linkedid: str) -> int:
+        last = self._generations.get(linkedid)
+        return 0 if last is None else last + 1
 
     def _merge(self, call: Call, linkedid: str) -> Call:
         """Two calls became one (bridge, transfer): Asterisk gave a channel another linkedid."""
@@ -310,18 +315,10 @@ class Correlator:
                 attempt.heard = leg.heard if leg.heard is not None else attempt.heard
             attempt.move("end", at)
             if evidence.shows_life(attempt, leg):
-                self._note_life(peer_of(leg.name), at)
+                self._peers[peer_of(leg.name)] = at
         call.alive.discard(leg.uniqueid)
         del self._call_of[leg.uniqueid]
         self._ended_legs[leg.uniqueid] = None
-        if len(self._ended_legs) > self._limits.ended_legs:
-            self._ended_legs.popitem(last=False)
-
-    def _note_life(self, peer: str, at: float) -> None:
-        self._peers[peer] = at
-        self._peers.move_to_end(peer)
-        if len(self._peers) > self._limits.peers:
-            self._peers.popitem(last=False)
 
     def _close(self, call: Call) -> Call:
         self._calls.pop(call.linkedid, None)
@@ -329,8 +326,6 @@ class Correlator:
         if root is None or not root.seen_begin:
             call.partial = True
         self._generations[call.linkedid] = call.generation
-        if len(self._generations) > self._limits.ended_legs:
-            self._generations.popitem(last=False)
         return call
 
     def _give_up(self) -> Call:
