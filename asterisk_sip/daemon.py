@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from asterisk_sip.calls.correlator import Limits
+from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.config import AmiConfig, Config, LogConfig

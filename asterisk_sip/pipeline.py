@@ -15,7 +15,8 @@ import structlog
 
 from asterisk_sip.calls import enrich, state
 from asterisk_sip.calls import events as ev
-from asterisk_sip.calls.correlator import Correlator, Limits
+from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff

@@ -1,12 +1,25 @@
-"""A memory that forgets: the newest entries up to a bound."""
+"""How much is remembered: the bounds, and a memory that forgets what is over them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is remembered at most."""
+
+    open_calls: int = 50_000
+    attempts_per_call: int = 500
+    legs_per_call: int = 2_000
+    ended_legs: int = 20_000  # uniqueids of ended channels, to know a late or repeated event when it comes
+    peers: int = 10_000  # endpoints of which it is known when they last showed a sign of life
+    age_s: float = 86_400.0  # a call silent for so long is given up
 
 
 class Bounded(Generic[K, V]):

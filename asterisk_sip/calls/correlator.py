@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
-from asterisk_sip.calls.bounded import Bounded
+from asterisk_sip.calls.bounded import Bounded, Limits
 from asterisk_sip.calls.state import ENDED, Call, Leg, Try, peer_of
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is remembered at most."""
-
-    open_calls: int = 50_000
-    attempts_per_call: int = 500
-    legs_per_call: int = 2_000
-    ended_legs: int = 20_000  # uniqueids of ended channels, to know a late or repeated event when it comes
-    peers: int = 10_000  # endpoints of which it is known when they last showed a sign of life
-    age_s: float = 86_400.0  # a call silent for so long is given up
 
 
 class Correlator:

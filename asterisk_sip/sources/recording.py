@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from asterisk_sip.calls import enrich, state
-from asterisk_sip.calls.correlator import Correlator, Limits
+from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import SourceError
 from asterisk_sip.sources import ami_wire
