@@ -1,4 +1,4 @@
-"""When to try again: exponential back-off with full jitter. Pure; the caller sleeps."""
+"""When to try again: exponential back-off with jitter. Pure; the caller sleeps."""
 
 from __future__ import annotations
 
