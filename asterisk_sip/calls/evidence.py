@@ -16,6 +16,7 @@ LINE = "channelvars"
 TECH_CAUSE = "TechCause"
 CAUSE = "Cause"
 DIAL_STATUS = "DialStatus"
+CANCEL = "CANCEL"
 
 PEER_ALIVE_S = 300.0
 """For how long a peer that was heard from is taken to be reachable."""
@@ -168,7 +169,8 @@ def _candidates(attempt: Try, leg: Leg, version: str | None) -> tuple[int, ...]:
 def of_caller(leg: Leg, version: str | None) -> Known:
     """Return what Asterisk answered the caller, for a call that it refused by itself.
 
-    ``TechCause`` on an unanswered inbound leg is the code Asterisk sent; without one, the cause decides the code by
+    ``TechCause`` on an unanswered inbound leg is the code Asterisk sent. Without one: 487 to a caller who sent CANCEL
+    (RFC 3261 section 9.2; observed on 16.28, whose cause 127 stands for nothing else here); else the cause decides by
     Asterisk's own table, 603 when the table has none (chan_pjsip.c ``hangup_cause2sip``, res_pjsip_session.c
     ``ast_sip_session_terminate``).
     """
@@ -176,6 +178,8 @@ def of_caller(leg: Leg, version: str | None) -> Known:
         return Known(SipStatus(), Evidence())
     if leg.tech_cause is not None and 300 <= leg.tech_cause <= 699:
         return Known(SipStatus(leg.tech_cause), Evidence(Grade.SENT, TECH_CAUSE))
+    if leg.requested_at is not None and not leg.refused:
+        return Known(SipStatus(487), Evidence(Grade.SENT, CANCEL))
     driver = "pjsip" if tech(leg) == "PJSIP" else "sip"
     code = catalog.code_sent_to_caller(leg.cause, driver, version)
     return Known(SipStatus(code), Evidence(Grade.SENT, CAUSE))

@@ -12,6 +12,9 @@ from asterisk_sip.calls.state import Call, Leg, Try
 
 ANSWERED, CANCELLED, FORWARDED, ELSEWHERE = "answered", "cancelled", "forwarded", "answered_elsewhere"
 
+OF_A_PERSON = ("busy", "rejected", "no_answer")
+"""What the called person's telephone says, the most telling first."""
+
 NO_ROUTE_CAUSES = (3, 20)
 """What Dial leaves when it found no endpoint, no contact or no registration (chan_pjsip.c ``request``)."""
 
@@ -108,10 +111,8 @@ def _of_cause(attempt: Try, leg: Leg) -> str:
     """Fall back on Asterisk's own words when no SIP status is known."""
     if leg.cause and (attempt.requested_before_end or attempt.dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
         return catalog.q850_cause(leg.cause).disposition
-    if attempt.dial_status == "NOANSWER":
-        return "no_answer"
-    if leg.cause and attempt.dial_status is None:
-        return catalog.q850_cause(leg.cause).disposition
+    if attempt.dial_status in ("NOANSWER", None) and attempt.ended_at is not None:
+        return "no_answer" if attempt.alive_at is not None else "no_response"
     return "unknown"
 
 
@@ -124,7 +125,7 @@ def _deciding(deciders: list[Judged]) -> Judged:
     """Choose the attempt that speaks for a failed call: the best final response of the last stage.
 
     A caller who gave up decides over all. Else RFC 3261 section 16.7 step 6: a 6xx first, then the lowest class;
-    provisional or no response last; of equals the latest.
+    provisional or no response last. Of one class, what a person's telephone said comes before what a server said.
     """
     last = max(judged.attempt.stage for judged in deciders)
     stage = [judged for judged in deciders if judged.attempt.stage == last]
@@ -133,10 +134,12 @@ def _deciding(deciders: list[Judged]) -> Judged:
     return min(cancelled or told, key=_rank)
 
 
-def _rank(judged: Judged) -> tuple[int, float]:
+def _rank(judged: Judged) -> tuple[int, int, int]:
     code = judged.known.status.code or 0
     final_class = code // 100 if code >= 300 else 9
-    return (0 if final_class == 6 else final_class, -(judged.attempt.ended_at or 0.0))
+    of_a_person = judged.disposition in OF_A_PERSON
+    person = OF_A_PERSON.index(judged.disposition) if of_a_person else len(OF_A_PERSON)
+    return (0 if final_class == 6 else final_class, person, judged.attempt.seq)
 
 
 def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ...]) -> Verdict:
