@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH = 140  # where there is no terminal to ask
 _ROUTE_SHOWN = 3
+_NARROW = 120
+_LIVE_INDENT = 9
 _OUTCOME_STYLES = {
     Outcome.ANSWERED: "green",
     Outcome.RESCUED: "yellow",
@@ -45,23 +47,17 @@ def print_calls(records: Iterable[CallRecord], console: Console | None = None) -
     """Print a table of calls in the given order, and what the grades in it mean."""
     shown = list(records)
     console = console or _console()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 1, 0), expand=True, pad_edge=False)
-    table.add_column("Time", no_wrap=True)
-    table.add_column("Call", ratio=3, overflow="fold")
+    narrow = console.width < _NARROW
+    table = Table(box=box.SIMPLE_HEAD, leading=1, padding=(0, 1), pad_edge=False)
+    table.add_column("Ended", no_wrap=True)
+    table.add_column("Call", no_wrap=True, overflow="ellipsis", max_width=20 if narrow else 32)
     table.add_column("Outcome", no_wrap=True)
-    table.add_column("Status", ratio=6, overflow="fold")
-    table.add_column("Trunk", ratio=2, overflow="fold")
-    table.add_column("Known by", no_wrap=True)
-    table.add_column("What to do", ratio=5, overflow="fold")
+    table.add_column("Trunk", no_wrap=True, overflow="ellipsis", max_width=16 if narrow else 24)
+    table.add_column("What happened (known by), and what to do", overflow="fold")
     for record in shown:
+        told = Text("\n").join(part for part in (_status(record), _meaning(record), _hint(record)) if part)
         table.add_row(
-            _when(record, "%d %b\n%H:%M:%S"),
-            _who(record),
-            _outcome(record),
-            _status(record),
-            _route(record),
-            Text(record.evidence.grade.value),
-            Text(plain(record.hint or "")),
+            _when(record, "%d %b\n%H:%M:%S"), _who(record, "\n"), _outcome(record), _route(record, "\n"), told
         )
     console.print(table)
     grades = dict.fromkeys(record.evidence.grade for record in shown)
@@ -73,14 +69,13 @@ def print_live(records: Iterable[CallRecord], console: Console | None = None) ->
     """Print calls as they come, a few lines each."""
     console = console or _console()
     for record in records:
-        head = Text.assemble(_when(record, "%H:%M:%S "), _padded(_outcome(record), 11), _who(record))
+        head = Text.assemble(_when(record, "%H:%M:%S "), _padded(_outcome(record), 11), _who(record, " "))
         if record.attempts:
-            head.append(" via ", "dim").append_text(_route(record))
+            head.append(" via ", "dim").append_text(_route(record, " "))
         console.print(head, soft_wrap=True)
-        known = Text(f" ({record.evidence.grade.value})", "dim")
-        console.print(Padding(_status(record, " - ").append_text(known), (0, 0, 0, 9)))
-        if record.hint:
-            console.print(Padding(Text(f"> {plain(record.hint)}", "cyan"), (0, 0, 0, 9)))
+        for part in (_status(record), _meaning(record), _hint(record)):
+            if part:
+                console.print(Padding(part, (0, 0, 0, _LIVE_INDENT)))
 
 
 def print_remark(level: str, text: str, console: Console | None = None) -> None:
@@ -116,35 +111,42 @@ def _when(record: CallRecord, form: str) -> Text:
     return Text("?" if at is None else at.astimezone().strftime(form), "dim")
 
 
-def _who(record: CallRecord) -> Text:
+def _who(record: CallRecord, between: str) -> Text:
     caller = record.caller
     shown = Text(plain(caller.number or caller.endpoint or "unknown"))
     if caller.name and caller.name != caller.number:
         shown.append(f" {plain(caller.name)}", "dim")
-    return shown.append(" → ").append(plain(record.dialled or record.exten or "unknown"), "bold")
+    return shown.append(f"{between}→ ").append(plain(record.dialled or record.exten or "unknown"), "bold")
 
 
 def _outcome(record: CallRecord) -> Text:
     return Text(record.outcome.value, _OUTCOME_STYLES[record.outcome])
 
 
-def _status(record: CallRecord, between: str = "\n") -> Text:
-    """Return the status with its class and meaning; for a rescued call what had failed before, too."""
-    sip = record.sip
+def _status(record: CallRecord) -> Text:
+    """Return the status and how it is known; for a rescued call what had failed before, too."""
     failed = [status(attempt.sip) for attempt in record.attempts if attempt.disposition != record.disposition]
     before = [f"{text}, then " for text in failed if text] if record.outcome is Outcome.RESCUED else []
-    head = Text("".join(before) + (status(sip) or record.disposition.replace("_", " ")), "bold")
+    told = "".join(before) + (status(record.sip) or record.disposition.replace("_", " "))
+    return Text.assemble((told, "bold"), (f" ({record.evidence.grade.value})", "dim"))
+
+
+def _meaning(record: CallRecord) -> Text:
+    sip = record.sip
     words = f"{sip.class_}xx {sip.class_name}" if sip.class_ is not None and sip.class_name else ""
     if sip.candidates:
         words = record.disposition.replace("_", " ")
-    told = ": ".join(plain(text) for text in (words, sip.meaning) if text)
-    return head.append(f"{between}{told}", "not bold") if told else head
+    return Text(": ".join(plain(text) for text in (words, sip.meaning) if text))
 
 
-def _route(record: CallRecord) -> Text:
+def _hint(record: CallRecord) -> Text:
+    return Text(f"→ {plain(record.hint)}" if record.hint else "", "cyan")
+
+
+def _route(record: CallRecord, between: str) -> Text:
     names = route(record)
     rest = f" (+{len(names) - _ROUTE_SHOWN})" if len(names) > _ROUTE_SHOWN else ""
-    return Text(" → ".join(names[:_ROUTE_SHOWN]) + rest)
+    return Text(f"{between}→ ".join(names[:_ROUTE_SHOWN]) + rest)
 
 
 def _padded(text: Text, width: int) -> Text:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from asterisk_sip.calls.model import CallRecord, SipStatus, isoformat, to_json
+from asterisk_sip.catalog import label
 
 CSV_COLUMNS = {
     "id": "the id of the call, the same whenever it is computed",
@@ -40,7 +41,7 @@ CSV_COLUMNS = {
     "fault_side": "whose side the failure was on",
     "fault_reason": "why we say so",
     "hint": "what to do next",
-    "route": "the trunk or endpoint of each attempt in order, separated by >",
+    "route": "the trunk or endpoint of each stage in order, separated by >; those tried at once by +",
     "attempts": "how many attempts there were",
     "partial": "true when we were not listening during a part of the call",
 }
@@ -76,9 +77,11 @@ def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
 
 
 def route(record: CallRecord) -> list[str]:
-    """Return the trunk, else the endpoint, of each attempt in order; a repeated one once."""
-    names = [plain(attempt.trunk or attempt.endpoint or attempt.channel) for attempt in record.attempts]
-    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
+    """Return where each stage went, in order: the trunk, else the endpoint. Those tried at once are joined by ``+``."""
+    stages: dict[int, dict[str, None]] = {}
+    for attempt in record.attempts:
+        stages.setdefault(attempt.stage, {})[plain(attempt.trunk or attempt.endpoint or attempt.channel)] = None
+    return [" + ".join(names) for _, names in sorted(stages.items())]
 
 
 def status(sip: SipStatus) -> str:
@@ -97,7 +100,9 @@ def explained(entries: list[dict[str, Any]]) -> str:
 
 def found(entries: list[dict[str, Any]]) -> str:
     """Return one line a code or cause: what it is called and means."""
-    return "".join(textwrap.shorten(f"{_name(entry):<36} {entry['meaning']}", 160) + "\n" for entry in entries)
+    return "".join(
+        f"{_name(entry):<36}  {textwrap.shorten(entry['meaning'], _WIDTH, placeholder=' …')}\n" for entry in entries
+    )
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -126,7 +131,7 @@ def _cell(value: Any) -> Any:
 
 def _name(entry: dict[str, Any]) -> str:
     if entry["kind"] == "sip":
-        return f"{entry['variant'] or entry['code']} {entry['phrase']}"
+        return f"{entry['variant'] or entry['code']} {entry['phrase']}".rstrip()
     return f"Q.850 {entry['cause']} {entry['name']}"
 
 
@@ -148,7 +153,10 @@ def _explained(entry: dict[str, Any]) -> Iterator[str]:
     fault = entry["fault"]
     yield from _wrapped(f"Whose side: {fault['label']}. {fault['reason']}", "  ")
     if sip:
-        yield from _wrapped(f"Try again: {entry['retry']}. {entry['class_retry']}", "  ")
+        of_class = entry["class_retry"]  # "Yes: ...", "No: ...": shown where it agrees with the code's own
+        retry = label("retry", entry["retry"], entry["lang"])
+        agrees = of_class.casefold().startswith(f"{retry.casefold()}:")
+        yield from _wrapped(f"Try again? {of_class if agrees else retry.capitalize() + '.'}", "  ")
     yield from _wrapped(f"Recorded as: {entry['disposition_label']} ({entry['disposition']})", "  ")
     yield from _wrapped(_mapping(entry), "  ")
 

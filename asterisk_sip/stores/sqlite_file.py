@@ -24,7 +24,8 @@ _WAL_KEPT_BYTES = 64 * 1024 * 1024
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "it can only be read: look at the permissions of the file and of its folder",
-    sqlite3.SQLITE_PERM: "it may not be opened: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_PERM: "it cannot be opened: look at the permissions of the file and of its folder",
     sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
     sqlite3.SQLITE_CORRUPT: "it is damaged: restore a copy, or move it away to begin a new one",
     sqlite3.SQLITE_BUSY: "another program keeps it locked",
@@ -82,9 +83,10 @@ def check_schema(connection: Connection, path: Path) -> bool:
 
 def bring_up_to_date(connection: Connection, path: Path) -> None:
     """Make or migrate the tables, unless they are current. In one transaction: a crash leaves the schema as it was."""
-    if check_schema(connection, path):
+    current = check_schema(connection, path)
+    connection.rollback()  # ends what reading began
+    if current:
         return
-    connection.rollback()
     from .migrations import migrate  # noqa: PLC0415  # alembic takes longer to load than all the rest
 
     with immediate(connection):
@@ -133,19 +135,25 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _error(path: Path, error: BaseException | None) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte says what, the rest where
+    if isinstance(error, OSError) or code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:
+        misplaced = _misplaced(path)
+        if misplaced is not None:
+            return StoreError(f"{path}: {misplaced}")
     if isinstance(error, OSError):
         return StoreError(f"{path}: {error.strerror or error}")
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte says what, the rest where
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return _cannot_open(path)
+    if code == sqlite3.SQLITE_CANTOPEN and not os.path.lexists(path):
+        return MissingStoreError(f"{path}: there is no such file yet")
     return StoreError(f"{path}: {_REASONS.get(code, str(error))}")
 
 
-def _cannot_open(path: Path) -> StoreError:
-    if path.is_dir():
-        return StoreError(f"{path}: it is a folder; name a file")
-    if not path.parent.is_dir():
-        return StoreError(f"{path}: its folder does not exist")
-    if not path.exists():
-        return MissingStoreError(f"{path}: there is no such file yet")
-    return StoreError(f"{path}: it cannot be opened: look at the permissions of the file and of its folder")
+def _misplaced(path: Path) -> str | None:
+    """Return what is wrong with the path itself, if anything can be seen."""
+    try:
+        if path.is_dir():
+            return "it is a folder; name a file"
+        if not path.parent.is_dir():
+            return "its folder does not exist"
+    except OSError:  # not even that may be asked
+        pass
+    return None
