@@ -97,7 +97,10 @@ class Correlator:
         for call in calls:
             self._calls[call.linkedid] = call
             for uniqueid in call.legs:
-                self._call_of[uniqueid] = call
+                if uniqueid in call.alive:
+                    self._call_of[uniqueid] = call
+                else:
+                    self._ended_legs[uniqueid] = None
 
     # what each event does
 
@@ -243,21 +246,11 @@ class Correlator:
         other = self._calls.get(linkedid)
         del self._calls[call.linkedid]
         if other is None:
-            call.linkedid = linkedid
+            call.linkedid, call.generation = linkedid, self._next_generation(linkedid)
             self._calls[linkedid] = call
             return call
-        for attempt in call.tries:
-            attempt.stage += other.stages
-        other.tries = sorted((*other.tries, *call.tries), key=lambda attempt: attempt.began_at)
-        for seq, attempt in enumerate(other.tries, 1):
-            attempt.seq = seq
-        other.stages += call.stages
-        other.legs |= call.legs
-        other.alive |= call.alive
-        other.began_at = min(other.began_at, call.began_at)
-        other.partial |= call.partial
-        other.saved_as = (*other.saved_as, *call.saved_as)
-        for uniqueid in call.legs:
+        other.absorb(call)
+        for uniqueid in call.alive:
             self._call_of[uniqueid] = other
         return other
 
@@ -291,6 +284,7 @@ class Correlator:
             call.partial = True
             call.stages += 1
             attempt = Try(len(call.tries) + 1, call.stages, None, leg.uniqueid, "", leg.began_at, began_seen=False)
+            attempt.requested_before_end = leg.requested_at is not None
             call.tries.append(attempt)
         return attempt
 
@@ -303,6 +297,8 @@ class Correlator:
             attempt.move("end", at)
             if evidence.shows_life(attempt, leg):
                 self._peers[peer_of(leg.name)] = at
+        elif leg.uniqueid != call.linkedid and len(call.legs) > self._limits.legs_per_call:
+            del call.legs[leg.uniqueid]  # no record tells of it
         call.alive.discard(leg.uniqueid)
         del self._call_of[leg.uniqueid]
         self._ended_legs[leg.uniqueid] = None

@@ -153,6 +153,24 @@ class Call:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
 
+    def absorb(self, other: Call) -> None:
+        """Take over all of a call that became one with this one."""
+        for attempt in other.tries:
+            attempt.stage += self.stages
+        self.stages += other.stages
+        self.tries = sorted((*self.tries, *other.tries), key=lambda attempt: attempt.began_at)
+        for seq, attempt in enumerate(self.tries, 1):
+            attempt.seq = seq
+        self.legs |= other.legs
+        self.alive |= other.alive
+        self.began_at = min(self.began_at, other.began_at)
+        self.last_at = max(self.last_at, other.last_at)
+        self.partial |= other.partial
+        self.gap_ids = tuple(dict.fromkeys((*self.gap_ids, *other.gap_ids)))
+        self.left_out += other.left_out
+        self.first_requested = self.first_requested or other.first_requested
+        self.saved_as = (*self.saved_as, *other.saved_as)
+
 
 def peer_of(channel_name: str) -> str:
     """Return what a channel's name says of its peer: ``PJSIP/acme-0000002a`` -> ``PJSIP/acme``."""
