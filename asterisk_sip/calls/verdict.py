@@ -55,7 +55,7 @@ def judge(call: Call, version: str | None = None) -> Verdict:
     if not deciders:
         return _without_attempt(call, version, attempts)
     deciding = _deciding(deciders)
-    outcome = Outcome.ABANDONED if deciding.disposition == CANCELLED else Outcome.FAILED
+    outcome = Outcome.ABANDONED if deciding.disposition in (CANCELLED, ELSEWHERE) else Outcome.FAILED
     released_by = _released_failed(call, deciding)
     return Verdict(outcome, deciding.disposition, deciding.known, released_by, deciding, attempts)
 
@@ -135,7 +135,8 @@ def _deciding(deciders: list[Judged]) -> Judged:
 
 
 def _rank(judged: Judged) -> tuple[int, int, int]:
-    code = judged.known.status.code or 0
+    status = judged.known.status
+    code = status.code or min(status.candidates or (0,))
     final_class = code // 100 if code >= 300 else 9
     of_a_person = judged.disposition in OF_A_PERSON
     person = OF_A_PERSON.index(judged.disposition) if of_a_person else len(OF_A_PERSON)
@@ -174,7 +175,7 @@ def _released_answered(call: Call, answered: Judged) -> str:
 
 def _released_failed(call: Call, deciding: Judged) -> str:
     root = call.root
-    if deciding.disposition == CANCELLED:
+    if deciding.disposition in (CANCELLED, ELSEWHERE):
         return "caller" if root is not None and root.requested_at is not None else "pbx"
     grade = deciding.known.evidence.grade
     code = deciding.known.status.code
