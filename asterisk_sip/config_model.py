@@ -9,9 +9,19 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 T = TypeVar("T")
 
@@ -188,6 +198,28 @@ class TrunkRule(_Section):
     endpoints: Annotated[tuple[Line, ...], Strict(strict=False), AfterValidator(_filled)]
 
 
+class OverrideRule(_Section):
+    """What a status of one trunk really means. Unset conditions hold for all; the first rule that holds is taken."""
+
+    name: Line
+    trunk: Line | None = None
+    code: int | None = Field(None, ge=100, le=699)
+    phrase: Line | None = None
+    under_ms: int | None = Field(None, ge=1, le=3_600_000)
+    rang: bool | None = None
+    meaning: Line | None = None
+    disposition: Line | None = None
+    fault: Literal["caller", "callee", "carrier", "us", "unknown"] | None = None
+    reason: Line | None = None
+    hint: Line | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not any((self.meaning, self.disposition, self.fault, self.reason, self.hint)):
+            raise ValueError("changes nothing; set meaning, disposition, fault, reason or hint")
+        return self
+
+
 class RecordsConfig(_Section):
     """Which calls become records, and the bounds on calls still open."""
 
@@ -221,6 +253,7 @@ class Config(_Section):
 
     pbx: Annotated[tuple[PbxConfig, ...], Strict(strict=False), AfterValidator(_filled)]
     trunk: Annotated[tuple[TrunkRule, ...], Strict(strict=False)] = ()
+    override: Annotated[tuple[OverrideRule, ...], Strict(strict=False)] = ()
     records: RecordsConfig = RecordsConfig()
     store: StoreConfig = StoreConfig()
     pipeline: PipelineConfig = PipelineConfig()

@@ -14,7 +14,10 @@ import structlog
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.overrides import Override
+from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import AmiConfig, Config, LogConfig
+from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.stores.sqlite import SqliteStore
@@ -45,12 +48,12 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
         on_stored=on_stored,
     )
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
-    rules = trunk_rules(config)
     stop = _stop_event()
     async with asyncio.TaskGroup() as rooms:
         sources = []
         for pbx in config.pbx:
-            desk = await pipeline.add(Surroundings(pbx.name, trunks=rules), limits)
+            around = Surroundings(pbx.name, trunks=trunk_rules(config), overrides=override_rules(config))
+            desk = await pipeline.add(around, limits)
             sources.append(AmiSource(pbx.name, ami_settings(pbx.ami), desk))
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run(), name="ami") for source in sources]
@@ -77,6 +80,19 @@ def ami_settings(config: AmiConfig) -> AmiSettings:
 def trunk_rules(config: Config) -> tuple[TrunkRule, ...]:
     """Return the core's trunk rules from the configuration."""
     return tuple(TrunkRule(rule.name, rule.endpoints) for rule in config.trunk)
+
+
+def override_rules(config: Config) -> tuple[Override, ...]:
+    """Return the core's overrides from the configuration. Raises ConfigError for a disposition that does not exist."""
+    known = {row.name for row in all_dispositions()}
+    faults = [
+        (f"override[{number}].disposition", f"{rule.disposition!r} is none of: {', '.join(sorted(known))}")
+        for number, rule in enumerate(config.override)
+        if rule.disposition is not None and rule.disposition not in known
+    ]
+    if faults:
+        raise ConfigError("the configuration", faults)
+    return tuple(Override(**rule.model_dump()) for rule in config.override)
 
 
 def set_up_log(config: LogConfig) -> None:

@@ -8,7 +8,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -212,7 +212,7 @@ class Pipeline:
     def _link_up(self, desk: Desk, item: LinkUp) -> None:
         desk.up = True
         if item.version is not None and item.version != desk.around.version:
-            desk.around = enrich.Surroundings(desk.pbx, item.version, desk.around.trunks)
+            desk.around = replace(desk.around, version=item.version)
         if desk.gap is not None:
             ended_at = datetime.fromtimestamp(item.at, UTC)
             gap = desk.gap

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asterisk_sip.config import AmiConfig, Config, load
-from asterisk_sip.config_model import PbxConfig, TrunkRule, key_paths
+from asterisk_sip.config_model import OverrideRule, PbxConfig, TrunkRule, key_paths
 from asterisk_sip.errors import ConfigError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -22,7 +22,7 @@ THE_LINE = (
     r"{HANGUPCAUSE(${CHANNEL(name)},tech)})})"
 )
 SNIPPETS = sorted((CONFIGS / "asterisk").glob("*.conf"))
-SWITCHED_OFF = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
+SWITCHED_OFF = re.compile(r"^#(?=[a-z_]+ = |\[)", re.MULTILINE)
 
 
 def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -79,8 +79,10 @@ def test_what_the_sample_has_switched_off_has_no_default() -> None:
     off = set(leaves(tomllib.loads(SWITCHED_OFF.sub("", SAMPLE.read_text())))) - set(
         leaves(tomllib.loads(SAMPLE.read_text()))
     )
-    assert off == {"pbx[].ami.secret_file", "pbx[].ami.ca_file", "pbx[].ami.server_name"}
-    assert {AmiConfig.model_fields[key.rpartition(".")[2]].default for key in off} == {None}
+    overrides = {f"override[].{name}" for name in OverrideRule.model_fields}
+    assert off - overrides == {"pbx[].ami.secret_file", "pbx[].ami.ca_file", "pbx[].ami.server_name"}
+    assert {AmiConfig.model_fields[key.rpartition(".")[2]].default for key in off - overrides} == {None}
+    assert load(SAMPLE, SECRET).override == ()
 
 
 def test_every_key_of_the_sample_is_explained() -> None:

@@ -19,8 +19,9 @@ from asterisk_sip.calls.model import (
     call_id,
     utc,
 )
+from asterisk_sip.calls.overrides import Case, Override, Told, overridden
 from asterisk_sip.calls.state import Call, Leg
-from asterisk_sip.calls.verdict import Judged, Verdict, judge
+from asterisk_sip.calls.verdict import ANSWERED, Judged, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Surroundings:
     pbx: str
     version: str | None = None
     trunks: tuple[TrunkRule, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     def trunk_of(self, endpoint: str | None) -> str | None:
         """Return the trunk an endpoint belongs to: the rule's name, or the endpoint's own; None for a phone."""
@@ -51,11 +53,15 @@ class Surroundings:
 def record(call: Call, around: Surroundings) -> CallRecord:
     """Return the record of a call whose channels have all hung up."""
     verdict = judge(call, around.version)
-    root = call.root
-    attempts = tuple(_attempt(seq, judged, around) for seq, judged in enumerate(verdict.attempts, 1))
-    caller_endpoint = endpoint_of(root) if root is not None else None
-    answered_at = _answered_at(verdict, root)
-    status = _status(verdict.known, verdict.disposition)
+    root = call.root or Leg("", "", call.began_at, seen_begin=False)
+    told = [_of_attempt(judged, around) for judged in verdict.attempts]
+    attempts = tuple(
+        _attempt(seq, judged, of_it, around)
+        for seq, (judged, of_it) in enumerate(zip(verdict.attempts, told, strict=True), 1)
+    )
+    deciding = verdict.deciding
+    of_call = _tell(verdict.disposition, verdict.known) if deciding is None else told[verdict.attempts.index(deciding)]
+    endpoint = endpoint_of(root)
     return CallRecord(
         id=call_id(around.pbx, call.linkedid, call.generation),
         pbx=around.pbx,
@@ -63,29 +69,26 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         linkedid=call.linkedid,
         started_at=utc(call.began_at),
         ended_at=utc(call.last_at),
-        answered_at=utc(answered_at),
+        answered_at=utc(deciding.attempt.answered_at if deciding is not None else root.up_at),
         duration_ms=_ms(call.began_at, call.last_at),
-        direction=_direction(caller_endpoint, attempts, around),
-        caller=Caller(
-            number=root.caller_number if root is not None else None,
-            name=root.caller_name if root is not None else None,
-            endpoint=caller_endpoint,
-        ),
+        direction=_direction(endpoint, attempts, around),
+        caller=Caller(root.caller_number, root.caller_name, endpoint),
         dialled=_dialled_by_caller(root, attempts),
-        context=root.context if root is not None else None,
-        exten=root.exten if root is not None else None,
-        account=root.account if root is not None else None,
+        context=root.context,
+        exten=root.exten,
+        account=root.account,
         outcome=verdict.outcome,
-        disposition=verdict.disposition,
-        sip=status,
+        disposition=of_call.disposition,
+        sip=of_call.sip,
         evidence=verdict.known.evidence,
-        q850=_q850(verdict.deciding.leg if verdict.deciding is not None else root),
+        q850=_q850(root if deciding is None else deciding.leg),
         released_by=verdict.released_by,
-        fault=_fault(verdict.disposition, verdict.known, around),
-        hint=_hint(verdict),
+        fault=of_call.fault,
+        hint=None if verdict.outcome is Outcome.ANSWERED else of_call.hint,
         attempts=attempts,
         partial=call.partial,
         gap_ids=call.gap_ids,
+        rule=of_call.rule,
     )
 
 
@@ -108,10 +111,30 @@ def number_in(dial_string: str, endpoint: str | None) -> str | None:
     return user if user and user != endpoint and (user != dial_string or "@" in dial_string) else None
 
 
-def _attempt(seq: int, judged: Judged, around: Surroundings) -> Attempt:
+def _of_attempt(judged: Judged, around: Surroundings) -> Told:
+    attempt, status = judged.attempt, judged.known.status
+    told = _tell(judged.disposition, judged.known)
+    if not around.overrides or judged.disposition == ANSWERED:
+        return told
+    endpoint = endpoint_of(judged.leg)
+    case = Case(
+        trunk=around.trunk_of(endpoint),
+        endpoint=endpoint,
+        code=status.code,
+        phrase=status.phrase,
+        failed_after_ms=_ms(attempt.began_at, attempt.ended_at),
+        rang=attempt.alive_at is not None,
+    )
+    return overridden(told, case, around.overrides)
+
+
+def _tell(disposition: str, known: evidence.Known) -> Told:
+    return Told(disposition, _status(known, disposition), _fault(disposition, known), _hint(disposition, known))
+
+
+def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Attempt:
     attempt, leg = judged.attempt, judged.leg
     endpoint = endpoint_of(leg)
-    ring_end = attempt.answered_at or attempt.ended_at
     return Attempt(
         seq=seq,
         stage=attempt.stage,
@@ -124,14 +147,15 @@ def _attempt(seq: int, judged: Judged, around: Surroundings) -> Attempt:
         began_at=utc(attempt.began_at),
         ended_at=utc(attempt.ended_at),
         pdd_ms=_ms(attempt.began_at, attempt.alive_at) if attempt.began_seen else None,
-        ring_ms=_ms(attempt.ringing_at, ring_end),
+        ring_ms=_ms(attempt.ringing_at, attempt.answered_at or attempt.ended_at),
         dial_status=attempt.dial_status,
         forward=attempt.forward,
-        disposition=judged.disposition,
-        sip=_status(judged.known, judged.disposition),
+        disposition=told.disposition,
+        sip=told.sip,
         evidence=judged.known.evidence,
         q850=_q850(leg),
-        fault=_fault(judged.disposition, judged.known, around),
+        fault=told.fault,
+        rule=told.rule,
     )
 
 
@@ -159,11 +183,11 @@ def _status(known: evidence.Known, disposition: str) -> SipStatus:
     )
 
 
-def _q850(leg: Leg | None) -> Q850:
-    return Q850() if leg is None else Q850(leg.cause, leg.cause_text)
+def _q850(leg: Leg) -> Q850:
+    return Q850(leg.cause, leg.cause_text)
 
 
-def _fault(disposition: str, known: evidence.Known, _around: Surroundings) -> Fault:
+def _fault(disposition: str, known: evidence.Known) -> Fault:
     """Return whose side it was on: by the code when the far end named one, else by what became of the attempt."""
     code, grade = known.status.code, known.evidence.grade
     if code is not None and grade in (Grade.WIRE, Grade.REPORTED):
@@ -173,18 +197,11 @@ def _fault(disposition: str, known: evidence.Known, _around: Surroundings) -> Fa
     return Fault(catalog.disposition(disposition).fault, catalog.disposition_text(disposition).fault_reason)
 
 
-def _hint(verdict: Verdict) -> str | None:
-    if verdict.outcome is Outcome.ANSWERED:
+def _hint(disposition: str, known: evidence.Known) -> str | None:
+    if disposition == ANSWERED:
         return None
-    status = verdict.known.status
-    told = verdict.known.evidence.grade in (Grade.WIRE, Grade.REPORTED)
-    return catalog.hint(verdict.disposition, status.code if told else None, status.phrase)
-
-
-def _answered_at(verdict: Verdict, root: Leg | None) -> float | None:
-    if verdict.deciding is not None:
-        return verdict.deciding.attempt.answered_at
-    return root.up_at if root is not None else None
+    told = known.evidence.grade in (Grade.WIRE, Grade.REPORTED)
+    return catalog.hint(disposition, known.status.code if told else None, known.status.phrase)
 
 
 def _direction(caller_endpoint: str | None, attempts: tuple[Attempt, ...], around: Surroundings) -> str | None:
@@ -198,8 +215,8 @@ def _direction(caller_endpoint: str | None, attempts: tuple[Attempt, ...], aroun
     return "outbound" if any(attempt.trunk is not None for attempt in attempts) else "internal"
 
 
-def _dialled_by_caller(root: Leg | None, attempts: tuple[Attempt, ...]) -> str | None:
-    if root is not None and root.dialled and not root.dialled_by_us:
+def _dialled_by_caller(root: Leg, attempts: tuple[Attempt, ...]) -> str | None:
+    if root.dialled and not root.dialled_by_us:
         return root.dialled
     return attempts[0].dialled if attempts else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -120,6 +120,7 @@ class Attempt:
     q850: Q850
     fault: Fault
     remote_reason: tuple[str, ...] | None = None
+    rule: str | None = None  # the override of the configuration that changed disposition, fault or meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class CallRecord:
     attempts: tuple[Attempt, ...]
     partial: bool
     gap_ids: tuple[str, ...] = ()
+    rule: str | None = None
 
 
 def call_id(pbx: str, linkedid: str, generation: int = 0) -> str:
@@ -202,19 +204,25 @@ def to_json(record: Any) -> Any:
 def from_json(kind: type[Record], data: Any) -> Record:
     """Rebuild a record of ``kind`` from what ``to_json`` gave. Keys it does not know are passed over.
 
-    Raises KeyError when a key is missing and ValueError when a value does not fit.
+    A key that is missing takes its default: an older record lacks the younger keys. Raises KeyError when there is no
+    default, and ValueError when a value does not fit.
     """
-    return kind(**{name: _value(hint, data[key]) for name, key, hint in _layout(kind)})
+    return kind(
+        **{name: _value(hint, data[key]) for name, key, hint, optional in _layout(kind) if key in data or not optional}
+    )
 
 
-_LAYOUTS: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
+_LAYOUTS: dict[Any, tuple[tuple[str, str, Any, bool], ...]] = {}
 
 
-def _layout(kind: Any) -> tuple[tuple[str, str, Any], ...]:
+def _layout(kind: Any) -> tuple[tuple[str, str, Any, bool], ...]:
     layout = _LAYOUTS.get(kind)
     if layout is None:
         hints = typing.get_type_hints(kind)
-        layout = tuple((field.name, field.name.rstrip("_"), hints[field.name]) for field in fields(kind))
+        layout = tuple(
+            (field.name, field.name.rstrip("_"), hints[field.name], field.default is not MISSING)
+            for field in fields(kind)
+        )
         _LAYOUTS[kind] = layout
     return layout
 

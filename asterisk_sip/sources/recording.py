@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -65,7 +66,7 @@ class Replay:
     def _record(self, call: state.Call) -> CallRecord:
         version = self._fixed_version or self._reader.version or ami_wire.release_of_banner(self._reader.framer.banner)
         if version != self._around.version:
-            self._around = enrich.Surroundings(self._around.pbx, version, self._around.trunks)
+            self._around = replace(self._around, version=version)
         return enrich.record(call, self._around)
 
     @property
