@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy.dialects import postgresql
 
 from asterisk_sip.calls.model import Caller, CallRecord
 from asterisk_sip.errors import StoreError
+from asterisk_sip.stores import queries
 from asterisk_sip.stores.base import EPOCH, Batch, CallQuery, Gap, Keep, OpenCall, TotalsQuery, cursor, ended_at
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -299,6 +301,19 @@ class TestTotals:
         (total,) = await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, by=(), pbx="pbx"))
         assert (total.total, total.talk_ms) == (3, 1_000 + 98_000)
         assert await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, pbx="other")) == []
+
+
+def test_the_questions_are_asked_in_words_other_engines_have() -> None:
+    everything = CallQuery(BEGAN, BEGAN, 503, 5, "a*", "b?", "failed", "busy", "1", "pbx", 5, cursor(failed()))
+    asked = [
+        queries.calls_matching(everything),
+        queries.calls_after(1, 2, everything),
+        queries.open_calls_of("pbx"),
+        queries.gaps_touching(BEGAN, BEGAN, "pbx"),
+        queries.totals_of(TotalsQuery(BEGAN, BEGAN, by=("minute", "trunk"), pbx="pbx", trunk="a*")),
+    ]
+    for statement in asked:
+        assert str(statement.compile(dialect=postgresql.dialect())).startswith("SELECT ")
 
 
 async def test_every_column_holds_what_its_name_says(store: SqliteStore) -> None:

@@ -142,6 +142,25 @@ class TestReadonly:
         assert await store.calls(CallQuery()) == [failed(1)]
         await store.close()
 
+    async def test_it_leaves_nothing_behind_that_a_writer_could_stumble_over(self, tmp_path: Path) -> None:
+        path = tmp_path / "calls.db"
+        await write(path, failed(1))
+        store = SqliteStore(path, readonly=True)
+        await store.open()
+        assert await store.calls(CallQuery()) == [failed(1)]
+        assert list(modes(tmp_path)) == ["calls.db"]
+        await store.close()
+
+    async def test_it_reads_what_a_crash_left_in_the_log(self, tmp_path: Path) -> None:
+        path = tmp_path / "calls.db"
+        with writer(path) as process:
+            announced = written(process, 3)
+            process.kill()
+        store = SqliteStore(path, readonly=True)
+        await store.open()
+        assert len(await everything(store)) >= announced * SIZE
+        await store.close()
+
     async def test_it_sees_what_is_written_after_it_was_opened(self, tmp_path: Path) -> None:
         path = tmp_path / "calls.db"
         await write(path, failed(1))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Dialect, Engine, Insert, Select, Table, bindparam, create_engine, delete
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from asterisk_sip.calls.model import CallRecord, from_json
 from asterisk_sip.errors import StoreError
@@ -50,7 +50,8 @@ class SqliteStore:
         self.path = path
         self._keep: Keep = keep
         self._readonly = readonly
-        self._read_engine = _engine(lambda: sqlite_file.connect_to_read(path), _READERS)
+        read = sqlite_file.connect_to_visit if readonly else sqlite_file.connect_to_read
+        self._read_engine = _engine(lambda: read(path), 0 if readonly else _READERS)
         self._write_engine = _engine(lambda: sqlite_file.connect_to_write(path), 1)
         self._writer: Connection | None = None
         self._closed = False
@@ -164,6 +165,9 @@ class SqliteStore:
 
 
 def _engine(connect: Callable[[], Any], size: int) -> Engine:
+    """Return an engine that keeps up to ``size`` connections open, none when 0."""
+    if size == 0:
+        return create_engine("sqlite://", creator=connect, poolclass=NullPool)
     return create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0)
 
 

@@ -44,7 +44,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.Error, and StoreError where the file system cannot do that.
     """
-    connection = _connect(path, "rw")
+    connection = _connect(path, "mode=rw")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         connection.close()
@@ -56,10 +56,19 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open for reading only. Raises sqlite3.Error."""
-    connection = _connect(path, "ro")
-    connection.execute("PRAGMA case_sensitive_like = ON")  # as LIKE is in the other engines
-    return connection
+    """Open for reading what this process writes. Raises sqlite3.Error."""
+    return _reading(_connect(path, "mode=ro"))
+
+
+def connect_to_visit(path: Path) -> sqlite3.Connection:
+    """Open for one question, leaving nothing behind. Raises sqlite3.Error.
+
+    While somebody writes, SQLite needs the write-ahead log beside the file. Nobody does when there is none: then the
+    file is read as one that does not change, else SQLite would make a log owned by the visitor, which the daemon could
+    not write to, or fail where the visitor may not make it.
+    """
+    written_to = path.with_name(f"{path.name}-wal").exists()
+    return _reading(_connect(path, "mode=ro" if written_to else "mode=ro&immutable=1"))
 
 
 def check_schema(connection: Connection, path: Path) -> bool:
@@ -124,9 +133,14 @@ def errors_of(path: Path) -> Iterator[None]:
         raise _error(path, error) from error
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _reading(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute("PRAGMA case_sensitive_like = ON")  # as LIKE is in the other engines
+    return connection
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?{options}",
         uri=True,
         timeout=_BUSY_S,
         isolation_level=None,  # transactions begin where this program says so
