@@ -80,7 +80,7 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     elif attempt.forward is not None:
         disposition = FORWARDED
     elif known.status.code is not None and known.status.code >= 300:
-        disposition = _of_code(known)
+        disposition = _of_code(call, attempt, known)
     elif attempt.dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
         disposition = ELSEWHERE if leg.cause == 26 or attempt.stage in answered_stages else CANCELLED
     elif evidence.tech(leg) == "Local":
@@ -94,11 +94,16 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     return Judged(attempt, leg, known, disposition)
 
 
-def _of_code(known: Known) -> str:
+def _of_code(call: Call, attempt: Try, known: Known) -> str:
     code = known.status.code or 0
     if known.evidence.grade == Grade.LOCAL:
         return "no_response" if code == 408 else "unreachable"
-    return catalog.sip_code(code, known.status.phrase).disposition
+    disposition = catalog.sip_code(code, known.status.phrase).disposition
+    caller = call.root
+    gave_up = attempt.dial_status == "CANCEL" or (caller is not None and caller.requested_at is not None)
+    if disposition == CANCELLED and not gave_up:  # a 487 that nobody here asked for: the far side's own time-out
+        return "no_answer" if attempt.ringing_at is not None else "unknown"
+    return disposition
 
 
 def _of_local(attempt: Try, leg: Leg) -> str:
