@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -125,6 +127,8 @@ def explain(
     lang: str = "en",
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     search: Annotated[bool, Parameter(negative="")] = False,
+    trunk: str | None = None,
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     format_: Annotated[Literal["text", "json"], Parameter(name="--format")] = "text",
 ) -> None:
     """Explain a SIP code, a status line, a Q.850 cause or an Asterisk cause name: what it means and what to do.
@@ -139,6 +143,10 @@ def explain(
         Explain every SIP code.
     search
         List the codes and causes in whose texts all the words occur.
+    trunk
+        Show the overrides of the configuration that may change what a code means on this trunk.
+    config
+        The configuration that holds them; else the environment's ASTERISK_SIP_CONFIG, or asterisk-sip.toml here.
     format_
         text: for a person. json: one explanation a line.
     """
@@ -157,6 +165,10 @@ def explain(
         raise AsteriskSipError(str(error)) from error
     if not entries:
         raise AsteriskSipError(f"no code and no cause has {words!r} in its texts; try fewer words, or --all")
+    if trunk is not None:
+        overrides = _overrides(config)
+        for entry in entries:
+            entry["overrides"] = [rule for rule in overrides if _may_hold(rule, trunk, entry.get("code"))]
     if format_ == "json":
         sys.stdout.write("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
     else:
@@ -253,6 +265,17 @@ def _nothing(path: Path, query: CallQuery) -> str:
     return f"{path}: no call matches. Leave out a filter, or look further back with --since 7d.\n"
 
 
+def _overrides(config: Path | None) -> list[dict[str, Any]]:
+    from asterisk_sip import config as configuration  # noqa: PLC0415
+
+    path = config or Path(os.environ.get("ASTERISK_SIP_CONFIG") or "asterisk-sip.toml")
+    return [rule.model_dump() for rule in configuration.load(path, secrets=False).override]
+
+
+def _may_hold(rule: dict[str, Any], trunk: str, code: int | None) -> bool:
+    return (rule["trunk"] is None or fnmatchcase(trunk, rule["trunk"])) and rule["code"] in (None, code)
+
+
 def _store_path(config: Path | None, store: Path | None) -> Path:
     if store is not None:
         return store
@@ -260,7 +283,7 @@ def _store_path(config: Path | None, store: Path | None) -> Path:
         return DEFAULT_STORE
     from asterisk_sip import config as configuration  # noqa: PLC0415
 
-    return configuration.load(config).store.path
+    return configuration.load(config, secrets=False).store.path
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

@@ -93,6 +93,7 @@ def replay(
     format: Literal["json", "table"] = "json",  # noqa: A002  the option is called --format
     pbx: str = "pbx1",
     trunk: Annotated[list[str] | None, Parameter(negative=())] = None,
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     asterisk_version: str | None = None,
     store: Path | None = None,
     keep: Literal["failures", "all"] = "all",
@@ -109,6 +110,8 @@ def replay(
         The name of the PBX; it is part of every record's id.
     trunk
         An endpoint that leads to a carrier; * and ? are allowed. May be given several times.
+    config
+        A configuration whose trunks and overrides hold (its PBXs and secrets are not used).
     asterisk_version
         The version of the Asterisk that was recorded, if the recording does not tell it.
     store
@@ -116,8 +119,7 @@ def replay(
     keep
         With --store: failures keeps answered calls as totals only.
     """
-    rules = tuple(TrunkRule(None, (pattern,)) for pattern in trunk or ())
-    reader = Replay(Surroundings(pbx, asterisk_version, rules))
+    reader = Replay(_surroundings(pbx, asterisk_version, trunk or [], config))
     records = reader.read(files)
     if store is not None:
         new, count = asyncio.run(_store(records, store, keep))
@@ -131,6 +133,17 @@ def replay(
         render.print_calls(list(records))
     _tell_leftovers(reader)
     return 0
+
+
+def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path | None) -> Surroundings:
+    rules = tuple(TrunkRule(None, (pattern,)) for pattern in trunks)
+    if config is None:
+        return Surroundings(pbx, version, rules)
+    from asterisk_sip import config as configuration  # noqa: PLC0415
+    from asterisk_sip import daemon  # noqa: PLC0415
+
+    loaded = configuration.load(config, secrets=False)
+    return Surroundings(pbx, version, rules + daemon.trunk_rules(loaded), daemon.override_rules(loaded))
 
 
 def json_line(record: CallRecord) -> str:

@@ -57,11 +57,15 @@ _SECRET_MAX_BYTES = 4_096
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Give the configuration of a TOML file and the environment, or one `ConfigError` with every fault."""
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+    """Give the configuration of a TOML file and the environment, or one `ConfigError` with every fault.
+
+    Who only reads records has no need of secrets: with ``secrets = False`` they are neither read nor asked for, and
+    what stands in their place opens nothing.
+    """
     tree, faults = _parse(path)
     if not faults:
-        draft = _Draft(path, tree, environ)
+        draft = _Draft(path, tree, environ, secrets=secrets)
         config = draft.finish()
         if config is not None:
             return config
@@ -85,7 +89,8 @@ def _parse(path: Path) -> tuple[Table, list[Fault]]:
 class _Draft:
     """The configuration while it is put together: the tree, where its values came from, what is wrong with it."""
 
-    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str], *, secrets: bool) -> None:
+        self._secrets = secrets
         self.faults: list[Fault] = []
         self._warnings: list[str] = []
         self._folder = path.absolute().parent
@@ -177,6 +182,9 @@ class _Draft:
     def _link(self, number: int, pbx: Table) -> None:
         ami = pbx.setdefault("ami", {})
         if not isinstance(ami, dict):
+            return
+        if not self._secrets:
+            ami["secret"] = SecretStr("not read")
             return
         self._secret(number, pbx, ami)
         ca_file = ami.get("ca_file")

@@ -159,6 +159,26 @@ def _explained(entry: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"Try again? {of_class if agrees else retry.capitalize() + '.'}", "  ")
     yield from _wrapped(f"Recorded as: {entry['disposition_label']} ({entry['disposition']})", "  ")
     yield from _wrapped(_mapping(entry), "  ")
+    for rule in entry.get("overrides", ()):
+        yield ""
+        yield from _rule(rule)
+
+
+def _rule(rule: dict[str, Any]) -> Iterator[str]:
+    """Say when an override of the configuration holds, and what it changes."""
+    when = [
+        f"the phrase is like {rule['phrase']!r}" if rule["phrase"] is not None else "",
+        f"it failed in less than {rule['under_ms']} ms" if rule["under_ms"] is not None else "",
+        "" if rule["rang"] is None else "it rang before" if rule["rang"] else "it did not ring before",
+    ]
+    holds = " and ".join(condition for condition in when if condition)
+    yield plain(f"Your rule {rule['name']!r}" + (f", when {holds}" if holds else "") + ":")
+    yield ""
+    for label_, key in (("", "meaning"), ("Whose side: ", "fault"), ("Why: ", "reason"), ("What to do: ", "hint")):
+        if rule[key] is not None:
+            yield from _wrapped(plain(f"{label_}{rule[key]}"), "  ")
+    if rule["disposition"] is not None:
+        yield from _wrapped(f"Recorded as: {rule['disposition']}", "  ")
 
 
 def _mapping(entry: dict[str, Any]) -> str:
