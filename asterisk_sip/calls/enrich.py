@@ -71,7 +71,7 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         ended_at=utc(call.last_at),
         answered_at=utc(deciding.attempt.answered_at if deciding is not None else root.up_at),
         duration_ms=_ms(call.began_at, call.last_at),
-        direction=_direction(endpoint, attempts, around),
+        direction=_direction(root, attempts, around),
         caller=Caller(root.caller_number, root.caller_name, endpoint),
         dialled=_dialled_by_caller(root, attempts),
         context=root.context,
@@ -104,11 +104,15 @@ def endpoint_of(leg: Leg) -> str | None:
 def number_in(dial_string: str, endpoint: str | None) -> str | None:
     """Return the number in a dial string: ``608@acme``, ``acme/608`` and ``acme/sip:608@host`` all give ``608``.
 
-    A bare endpoint name gives None: there the device is the destination.
+    A bare endpoint name gives None: there the device is the destination. What follows the number or the name of a user
+    (``608:secret@acme``) is a password. ``endpoint`` is None for a Local channel, whose options stand behind the slash.
     """
-    text = dial_string.partition("/")[2] or dial_string
-    user = text.removeprefix("sips:").removeprefix("sip:").partition("@")[0]
-    return user if user and user != endpoint and (user != dial_string or "@" in dial_string) else None
+    head, _, tail = dial_string.partition("/")
+    text = (tail or head) if endpoint is not None else head
+    user, at, _ = text.removeprefix("sips:").removeprefix("sip:").partition("@")
+    if at:
+        user = user.partition(":")[0]
+    return user if user and user != endpoint and (user != dial_string or at) else None
 
 
 def _of_attempt(judged: Judged, around: Surroundings) -> Told:
@@ -204,13 +208,11 @@ def _hint(disposition: str, known: evidence.Known) -> str | None:
     return catalog.hint(disposition, known.status.code if told else None, known.status.phrase)
 
 
-def _direction(caller_endpoint: str | None, attempts: tuple[Attempt, ...], around: Surroundings) -> str | None:
+def _direction(root: Leg, attempts: tuple[Attempt, ...], around: Surroundings) -> str | None:
     """Return inbound, outbound or internal; None as long as the config names no trunks."""
     if not around.trunks:
         return None
-    if around.trunk_of(caller_endpoint) is not None and not any(
-        attempt.trunk is not None and attempt.endpoint == caller_endpoint for attempt in attempts
-    ):
+    if around.trunk_of(endpoint_of(root)) is not None and not root.dialled_by_us:
         return "inbound"
     return "outbound" if any(attempt.trunk is not None for attempt in attempts) else "internal"
 
