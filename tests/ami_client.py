@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ PATIENT = AmiSettings(
     auth_retry_s=60.0,
 )
 """Time-outs that no healthy test reaches; a test about one of them makes that one short."""
+
+
+_SERVERS = re.compile(r"ScriptedAmi\._accept|\._accept_connection2")  # the tasks of the server's side
 
 
 class Up(NamedTuple):
@@ -120,7 +124,7 @@ async def eventually(condition: Callable[[], object], what: str, within_s: float
 
 
 async def until_up(listener: Recorder, count: int = 1) -> None:
-    """Wait until the link was up so many times, and has listed the channels alive each time."""
+    """Wait until the listener was told so many times that the link is up."""
     await eventually(lambda: listener.links.count("up") >= count, f"link up {count}")
 
 
@@ -132,7 +136,7 @@ async def loop_watched() -> AsyncIterator[None]:
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     before = asyncio.all_tasks()
     yield
-    left = {task for task in asyncio.all_tasks() - before if "ScriptedAmi" not in repr(task)}
+    left = {task for task in asyncio.all_tasks() - before if not _SERVERS.search(repr(task))}
     gc.collect()
     await asyncio.sleep(0)
     loop.set_exception_handler(None)

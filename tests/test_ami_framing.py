@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asterisk_sip.calls import events as ev
@@ -68,6 +68,7 @@ def test_every_byte_may_come_alone() -> None:
     assert read(*(STREAM[i : i + 1] for i in range(len(STREAM)))) == read(STREAM)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=40))
 def test_any_reads_of_a_stream_give_the_same(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
@@ -85,6 +86,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(PIECES, st.binary(max_size=30)), max_size=60), st.integers(1, 200))
 def test_whatever_comes_raises_nothing_and_reads_the_same_in_any_pieces(pieces: list[bytes], max_bytes: int) -> None:
     stream = b"".join(pieces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asterisk_sip.calls import events as ev
@@ -52,6 +52,7 @@ def test_the_status_is_told_as_it_was_received(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\\"), max_size=60))
 def test_no_text_of_a_far_end_can_end_the_name_or_be_cut(name: str, value: str) -> None:
     assert heard(("ChanVariable", f"{name}={value}")) == value
@@ -206,6 +207,7 @@ def test_a_uniqueid_chosen_by_who_originated_the_call_is_not_taken_for_a_time(un
     assert clock({"Uniqueid": uniqueid, "DestUniqueid": uniqueid}) == 1793520000.0
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["Timestamp", "Uniqueid", "DestUniqueid"]), st.text(max_size=30)))
 def test_a_recording_has_a_time_that_can_be_shown(fields: dict[str, str]) -> None:
     at = ami_wire.RecordedClock()(fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asterisk_sip.retry import Backoff
@@ -13,6 +13,7 @@ from asterisk_sip.retry import Backoff
 seconds = st.floats(0.001, 1e6)
 
 
+@settings(deadline=None)
 @given(min_s=seconds, max_s=seconds, failures=st.integers(0, 200), seed=st.integers())
 def test_each_delay_is_between_half_and_the_whole_of_its_step(
     min_s: float, max_s: float, failures: int, seed: int

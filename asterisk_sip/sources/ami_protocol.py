@@ -120,7 +120,6 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
             if not future.done():
                 future.set_exception(LinkLostError(reason))
                 future.exception()  # seen, even if nobody waits for it any more
-        self.responses.clear()
 
     def eof_received(self) -> bool:
         """A half-closed connection is a closed one."""
