@@ -75,7 +75,7 @@ def print_live(records: Iterable[CallRecord], console: Console | None = None) ->
         console.print(head, soft_wrap=True)
         for part in (_status(record), _meaning(record), _hint(record)):
             if part:
-                console.print(Padding(part, (0, 0, 0, _LIVE_INDENT)))
+                console.print(Padding(part, (0, 0, 0, _LIVE_INDENT), expand=False))
 
 
 def print_remark(level: str, text: str, console: Console | None = None) -> None:
@@ -90,7 +90,7 @@ def print_pbx(name: str, remarks: Iterable[Remark], console: Console | None = No
     for remark in remarks:
         print_remark(remark.level.value, remark.text, console)
         if remark.file is not None:
-            console.print(Padding(Text(f"in {plain(remark.file)}:", "dim"), (0, 0, 0, 8)))
+            console.print(Padding(Text(f"in {plain(remark.file)}:", "dim"), (0, 0, 0, 8), expand=False))
         for line in remark.lines:
             console.print(Text(f"        {plain(line)}", "cyan"), soft_wrap=True)
 
