@@ -26,12 +26,21 @@ This page is written by `scripts/make_sip_codes_page.py` from the data in `aster
 - For 100 to 199 all of this is about a call of which that status was the last thing heard.
 """
 
+OUTRO = """\
+## Adding a language, correcting a text
+
+The texts of a language are one file, `asterisk_sip/catalog/data/lang/<language>.toml`; there is no list to add it to.
+Copy `de.toml`, not `en.toml`: it has every key, the reasons of fault too, which English keeps in the tables. Keys,
+`commands` and numbers stay as they are. The tests name every text that is missing or was left in English. The facts and
+the judgements are the CSV tables beside; each disposition and each side is argued there in one line.
+"""
+
 
 def page() -> str:
     """Return the whole page."""
     entries = explain_all()
-    parts = [INTRO, *_classes(), *_overview(entries), *_details(entries), *_causes(), *_dispositions()]
-    return "\n".join(parts) + "\n"
+    parts = [INTRO, *_classes(), *_overview(entries), *_details(entries), *_causes(), *_dispositions(), OUTRO]
+    return "\n".join(parts)
 
 
 def _classes() -> Iterator[str]:

@@ -9,7 +9,7 @@ certified branches up to 22.8, and chan_sip in every release. They differ in one
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from .sip import all_codes, sip_code
@@ -50,14 +50,14 @@ def code_sent_to_caller(cause: int, driver: str = "pjsip", version: str | None =
     return asterisk_cause_to_sip(cause, driver, version) or DECLINE
 
 
-@cache
+@lru_cache(maxsize=4096)
 def candidates(cause: int, version: str | None = None, driver: str = "pjsip") -> tuple[int, ...]:
     """Return the final codes from 300 (registered or seen) that this Asterisk files under a cause, in order."""
     codes = {entry.code for entry in all_codes() if entry.code >= 300}
     return tuple(code for code in sorted(codes) if asterisk_sip_to_cause(code, driver, version) == cause)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _table(driver: str, version: str | None) -> _Table:
     if driver not in ("pjsip", "sip"):
         raise ValueError(f"{driver!r} is not a driver; there are: pjsip, sip")
