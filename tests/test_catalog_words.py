@@ -183,6 +183,7 @@ def test_the_short_names_are_there_in_every_language(lang: str) -> None:
     assert all(label("fault", side, lang) for side in ("caller", "callee", "carrier", "us", "unknown"))
     assert all(label("retry", answer, lang) for answer in ("yes", "no", "never"))
     assert all(label("e425", group, lang) for group in e425_groups())
+    assert all(label("heading", key, lang) for key in ("causes", "next_steps", "fault", "retry", "disposition", "q850"))
     assert len({label("disposition", entry.name, lang) for entry in all_dispositions()}) == 20
 
 

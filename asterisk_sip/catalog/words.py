@@ -78,7 +78,10 @@ def q850_reason(cause: int, lang: str = "en") -> str:
 def label(kind: str, key: str, lang: str = "en") -> str:
     """Return the short name of a key of ours: ``label("fault", "carrier")``, ``label("disposition", "busy")``.
 
-    ``kind`` is ``disposition``, ``fault``, ``retry`` or ``e425``. Raises ValueError for a pair that is none.
+    ``kind`` is ``disposition``, ``fault``, ``retry``, ``e425`` or ``heading`` (of the lists and fields themselves:
+    ``causes``, ``next_steps``, ``fault``, ``retry``, ``disposition``, ``q850``).
+
+    Raises ValueError for a pair that is none, and UnknownLanguageError.
     """
     words = tables.texts(lang)
     try:
