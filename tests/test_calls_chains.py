@@ -167,7 +167,7 @@ def test_a_ring_group_shows_its_telephones_in_one_stage_and_no_local_channel(rel
     script = AmiScript(release=release)
     caller = script.incoming()
     members = ring_group(script, caller, "2001", "2002")
-    (one, two, answers), (other, _, rings) = members
+    (one, _, answers), (other, _, rings) = members
     script.ring(answers, rings)
     script.answer(answers)
     script.dial_end(other, "CANCEL")
