@@ -1,0 +1,75 @@
+"""Records what AMI says in every scenario, byte by byte: ``python -m tests.lab record NAME|all``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.lab.ami import Recorder
+from tests.lab.asterisk import Asterisk
+from tests.lab.lab import Lab
+from tests.lab.options import PbxOptions, Release
+from tests.lab.scenarios import SCENARIOS, Scenario, Setup
+from tests.lab.wait import until
+
+RELEASES: tuple[Release, ...] = ("22", "16")
+
+
+def options(release: Release, setup: Setup) -> PbxOptions:
+    """Give how a PBX is set up for a recording."""
+    if setup == "noline":
+        return PbxOptions(release, channelvars=None)
+    return PbxOptions(release, chan_sip=setup == "chansip")
+
+
+def wanted(names: Sequence[str], setup: Setup) -> list[Scenario]:
+    """Give the scenarios of a setup, all of them or those named."""
+    fits = [each for each in SCENARIOS if (each.plain if not setup else setup in each.also)]
+    return [each for each in fits if "all" in names or each.name in names]
+
+
+async def record(names: Sequence[str], folder: Path, say: Callable[[str], None] = print) -> list[Path]:
+    """Record scenarios by name (or ``all``) on both releases into ``folder``; give the files written."""
+    jobs: list[tuple[Asterisk, Setup, list[Scenario]]] = []
+    try:
+        for setup in ("", "noline", "chansip"):
+            scenarios = wanted(names, setup)
+            for release in RELEASES if scenarios else ():
+                if setup == "chansip" and release != "16":
+                    continue
+                pbx = Asterisk(options(release, setup))
+                jobs.append((pbx, setup, scenarios))
+                pbx.start()
+        written = await asyncio.gather(*(_record_all(pbx, setup, each, folder, say) for pbx, setup, each in jobs))
+    finally:
+        for pbx, _, _ in jobs:
+            pbx.stop()
+    return sorted(path for paths in written for path in paths)
+
+
+async def _record_all(
+    pbx: Asterisk, setup: Setup, scenarios: list[Scenario], folder: Path, say: Callable[[str], None]
+) -> list[Path]:
+    written: list[Path] = []
+    async with Lab(pbx) as lab:
+        for scenario in scenarios:
+            suffix = f"-{setup}" if setup else ""
+            path = folder / f"{scenario.name}{suffix}-{pbx.options.release}.ami"
+            size = await record_one(lab, scenario, setup, path)
+            written.append(path)
+            say(f"{size:>9,} bytes  {path.name}")
+    return written
+
+
+async def record_one(lab: Lab, scenario: Scenario, setup: Setup, path: Path) -> int:
+    """Play one scenario and write every byte that the user ``companion`` received meanwhile; give how many."""
+    lab.forget()
+    async with Recorder(lab.pbx.host, lab.pbx.ports.ami, path) as recorder:
+        await recorder.connect(lab.pbx.companion.name, lab.pbx.companion.secret, events="call,system")
+        await recorder.action("CoreSettings")
+        await recorder.action("Ping")
+        await scenario.play(lab, setup)
+        await lab.idle()
+        await until(lambda: recorder.quiet, f"every channel of {scenario.name} gone")
+    return recorder.size
