@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 
 from asterisk_sip.sources.ami import AmiLink, AmiSource
+from asterisk_sip.sources.ami_protocol import WireProtocol
 from tests.ami_client import Down, Recorder, eventually, hangup, loop_watched, patient, stop, until_up
 from tests.ami_messages import BANNER
 from tests.ami_server import ScriptedAmi
@@ -155,6 +157,11 @@ async def test_at_any_turn_of_the_loop(pbx: ScriptedAmi, banner: bytes) -> None:
     for connection in pbx.connections:
         await pbx.wait_for_close(connection)
     assert listener.links == (["up", "down"] if banner == BANNER else [])
+
+
+async def test_a_wrong_greeting_that_nobody_waits_for_any_more_is_no_complaint() -> None:
+    async with loop_watched():
+        WireProtocol(Recorder(), 1_000, structlog.get_logger()).data_received(b"no AMI\r\n")
 
 
 async def test_a_link_may_be_closed_twice_and_before_it_was_opened(pbx: ScriptedAmi) -> None:

@@ -73,6 +73,11 @@ async def test_a_secret_may_hold_any_letter() -> None:
             await until_up(listener)
 
 
+async def test_a_secret_that_is_no_utf8_is_refused_like_any_wrong_one(pbx: ScriptedAmi) -> None:
+    """An environment variable may hold any byte."""
+    await fails_to_open(pbx, AuthError, "refused", secret=b"caf\xe9".decode(errors="surrogateescape"))
+
+
 async def test_a_wrong_secret_is_kept_as_the_error_and_tried_again_slowly_until_it_is_right(pbx: ScriptedAmi) -> None:
     settings = patient(pbx, retry_min_s=0.001, retry_max_s=0.002, auth_retry_s=0.2)
     right, pbx.secret = pbx.secret, "another"
