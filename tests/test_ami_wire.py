@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -176,41 +177,55 @@ def test_channels_listed_are_one_event() -> None:
 
 # Times and versions
 
+NO_TIME = -1.0
+
+
+def own_time(fields: ami_wire.Fields) -> float:
+    at = ami_wire.timestamp(fields)
+    return NO_TIME if at is None else at
+
+
+def times(clock: Callable[[ami_wire.Fields], float], *events: dict[str, str]) -> list[float]:
+    """The time of each of these events, read one after the other."""
+    reader = ami_wire.Reader(clock)
+    return [event.at for headers in events for event in reader.feed(message(("Event", "Hangup"), **headers))]
+
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "1e300", "253402300800", "x", ""])
 def test_a_timestamp_that_can_be_no_time_is_none(text: str) -> None:
-    assert ami_wire.timestamp({"Timestamp": text}) is None
+    assert times(own_time, {"Timestamp": text}) == [NO_TIME]
 
 
 def test_an_event_carries_asterisks_own_time() -> None:
-    assert ami_wire.timestamp({"Timestamp": "1793520000.250000"}) == 1793520000.25
-    assert ami_wire.timestamp({}) is None
+    assert times(own_time, {"Timestamp": "1793520000.250000"}, {}) == [1793520000.25, NO_TIME]
 
 
 def test_a_recording_without_timestamps_takes_its_time_from_the_newest_channel() -> None:
-    clock = ami_wire.RecordedClock()
-    assert clock({}) == 0.0
-    assert clock({"Uniqueid": "1793520000.1"}) == 1793520000.0
-    assert clock({"Uniqueid": "pbx-7-1793520005.2"}) == 1793520005.0
-    assert clock({"Uniqueid": "1793520001.3", "DestUniqueid": "1793520009.4"}) == 1793520009.0
-    assert clock({"Uniqueid": "1793520001.3"}) == 1793520009.0
-    assert clock({"Timestamp": "1793520004.5", "Uniqueid": "1793520001.3"}) == 1793520004.5
-    assert clock({}) == 1793520009.0
+    heard_at = {
+        "": 0.0,
+        "Uniqueid: 1793520000.1": 1793520000.0,
+        "Uniqueid: pbx-7-1793520005.2": 1793520005.0,
+        "Uniqueid: 1793520001.3, DestUniqueid: 1793520009.4": 1793520009.0,
+        "Uniqueid: 1793520001.3": 1793520009.0,
+        "Timestamp: 1793520004.5, Uniqueid: 1793520001.3": 1793520004.5,
+        "Uniqueid: none": 1793520009.0,
+    }
+    events = [dict(pair.split(": ") for pair in text.split(", ") if pair) for text in heard_at]
+    assert times(ami_wire.RecordedClock(), *events) == [*heard_at.values()]
 
 
 @pytest.mark.parametrize(
     "uniqueid", ["1793520000123", "20261103123456.1", "9" * 400 + ".1", "x-2026", "pbx", "17935200001.1", "-.", ""]
 )
 def test_a_uniqueid_chosen_by_who_originated_the_call_is_not_taken_for_a_time(uniqueid: str) -> None:
-    clock = ami_wire.RecordedClock()
-    clock({"Uniqueid": "1793520000.1"})
-    assert clock({"Uniqueid": uniqueid, "DestUniqueid": uniqueid}) == 1793520000.0
+    chosen = {"Uniqueid": uniqueid, "DestUniqueid": uniqueid}
+    assert times(ami_wire.RecordedClock(), {"Uniqueid": "1793520000.1"}, chosen) == [1793520000.0] * 2
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["Timestamp", "Uniqueid", "DestUniqueid"]), st.text(max_size=30)))
-def test_a_recording_has_a_time_that_can_be_shown(fields: dict[str, str]) -> None:
-    at = ami_wire.RecordedClock()(fields)
+def test_a_recording_has_a_time_that_can_be_shown(headers: dict[str, str]) -> None:
+    [at, *_] = times(ami_wire.RecordedClock(), headers)
     assert math.isfinite(at)
     assert 0.0 <= at < 253_402_300_800
 
