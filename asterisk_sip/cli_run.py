@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
-from asterisk_sip.calls.model import CallRecord, to_json
+from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.render_plain import json_line
 from asterisk_sip.sources.recording import Replay
 
 STORE_BATCH = 500
@@ -45,7 +46,7 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
         The database to write to.
     """
     store.parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_one_error(_demo(store.absolute())))
+    asyncio.run(_one_error(_demo(store)))
 
 
 async def _demo(store: Path) -> None:
@@ -59,15 +60,17 @@ async def _demo(store: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith("ASTERISK_SIP")},
         "ASTERISK_SIP_AMI_SECRET": pbx.secret,
         "ASTERISK_SIP__PBX__0__AMI__PORT": str(pbx.port),
-        "ASTERISK_SIP__STORE__PATH": str(store),
+        "ASTERISK_SIP__STORE__PATH": str(store.absolute()),
     }
     loaded = configuration.load(recorded.config_path(), environ)
     daemon.set_up_log(loaded.log)
+    me = "asterisk-sip" if shutil.which("asterisk-sip") else sys.argv[0]
     sys.stderr.write(
         f"A recording of a real Asterisk is played in a loop; every call below is written to {store}.\n"
-        f"In another terminal:  asterisk-sip calls --store {store}\n"
-        f"                      asterisk-sip tail --store {store}\n"
-        "On your own PBX:      make run CONFIG=my.toml\n\n"
+        f"In another terminal:  {me} calls --store {store}\n"
+        f"                      {me} tail --store {store}\n"
+        f"On your own PBX:      {me} run --config my.toml\n"
+        "Ctrl-C ends it.\n\n"
     )
     try:
         await daemon.run(loaded, on_stored=render.print_live)
@@ -144,11 +147,6 @@ def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path
 
     loaded = configuration.load(config, secrets=False)
     return Surroundings(pbx, version, rules + daemon.trunk_rules(loaded), daemon.override_rules(loaded))
-
-
-def json_line(record: CallRecord) -> str:
-    """Return a record as one line of JSON."""
-    return json.dumps(to_json(record), ensure_ascii=False)
 
 
 def _tell_leftovers(reader: Replay) -> None:

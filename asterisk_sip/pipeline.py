@@ -143,6 +143,7 @@ class Pipeline:
     _waiting: Batch = field(default_factory=Batch)
     _flush: asyncio.Event = field(default_factory=asyncio.Event)
     _store_told: bool = False
+    _committing: asyncio.Task[bool] | None = None
 
     def __post_init__(self) -> None:
         """Make the inbox."""
@@ -263,9 +264,14 @@ class Pipeline:
                 self._flush.set()
 
     async def _write_once(self) -> bool:
+        """Write what waits; return whether the store took it. Being cancelled does not stop what is being written."""
         batch, self._waiting = self._waiting, Batch()
         if not (batch.records or batch.open_calls or batch.closed or batch.gaps):
             return True
+        self._committing = asyncio.create_task(self._commit(batch))
+        return await asyncio.shield(self._committing)
+
+    async def _commit(self, batch: Batch) -> bool:
         try:
             self.counters.records += await self.store.write(batch)
         except StoreError as error:
@@ -294,6 +300,8 @@ class Pipeline:
         )
 
     async def _drain(self) -> None:
+        if self._committing is not None:
+            await self._committing
         while (taken := self.inbox.take()) is not None:
             self._handle(*taken)
         self._save_open(self.clock(), 0.0)

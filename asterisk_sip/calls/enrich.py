@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from asterisk_sip import catalog
 from asterisk_sip.calls import evidence
@@ -22,6 +23,8 @@ from asterisk_sip.calls.model import (
 from asterisk_sip.calls.overrides import Case, Override, Told, overridden
 from asterisk_sip.calls.state import Call, Leg
 from asterisk_sip.calls.verdict import ANSWERED, Judged, judge
+
+TOLD_BY_THE_FAR_END = (Grade.WIRE, Grade.REPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,17 @@ def _of_attempt(judged: Judged, around: Surroundings) -> Told:
 
 
 def _tell(disposition: str, known: evidence.Known) -> Told:
-    return Told(disposition, _status(known, disposition), _fault(disposition, known), _hint(disposition, known))
+    return _words(disposition, known.status, known.evidence.grade)
+
+
+@lru_cache(maxsize=4096)  # the same few statuses come again and again; remote phrases cannot make it grow
+def _words(disposition: str, status: SipStatus, grade: Grade) -> Told:
+    return Told(
+        disposition,
+        _status(status, grade, disposition),
+        _fault(status, grade, disposition),
+        _hint(status, grade, disposition),
+    )
 
 
 def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Attempt:
@@ -163,17 +176,16 @@ def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Atte
     )
 
 
-def _status(known: evidence.Known, disposition: str) -> SipStatus:
+def _status(status: SipStatus, grade: Grade, disposition: str) -> SipStatus:
     """Add class, meaning and reference from the catalogue to a bare status.
 
     What a code means holds when somebody sent it; of one that Asterisk made up, what became of the attempt is told.
     """
-    status = known.status
     if status.code is None:
         return status
     row = catalog.sip_code(status.code, status.phrase)
     sip_class = catalog.sip_class(row.sip_class)
-    local = known.evidence.grade is Grade.LOCAL
+    local = grade is Grade.LOCAL
     text = catalog.disposition_text(disposition) if local else catalog.code_text(status.code, status.phrase)
     return SipStatus(
         code=status.code,
@@ -187,25 +199,24 @@ def _status(known: evidence.Known, disposition: str) -> SipStatus:
     )
 
 
-def _q850(leg: Leg) -> Q850:
-    return Q850(leg.cause, leg.cause_text)
-
-
-def _fault(disposition: str, known: evidence.Known) -> Fault:
+def _fault(status: SipStatus, grade: Grade, disposition: str) -> Fault:
     """Return whose side it was on: by the code when the far end named one, else by what became of the attempt."""
-    code, grade = known.status.code, known.evidence.grade
-    if code is not None and grade in (Grade.WIRE, Grade.REPORTED):
-        row = catalog.sip_code(code, known.status.phrase)
+    if status.code is not None and grade in TOLD_BY_THE_FAR_END:
+        row = catalog.sip_code(status.code, status.phrase)
         if row.disposition == disposition:
-            return Fault(row.fault, catalog.code_text(code, known.status.phrase).fault_reason)
+            return Fault(row.fault, catalog.code_text(status.code, status.phrase).fault_reason)
     return Fault(catalog.disposition(disposition).fault, catalog.disposition_text(disposition).fault_reason)
 
 
-def _hint(disposition: str, known: evidence.Known) -> str | None:
+def _hint(status: SipStatus, grade: Grade, disposition: str) -> str | None:
     if disposition == ANSWERED:
         return None
-    told = known.evidence.grade in (Grade.WIRE, Grade.REPORTED)
-    return catalog.hint(disposition, known.status.code if told else None, known.status.phrase)
+    code = status.code if grade in TOLD_BY_THE_FAR_END else None
+    return catalog.hint(disposition, code, status.phrase)
+
+
+def _q850(leg: Leg) -> Q850:
+    return Q850(leg.cause, leg.cause_text)
 
 
 def _direction(root: Leg, attempts: tuple[Attempt, ...], around: Surroundings) -> str | None:

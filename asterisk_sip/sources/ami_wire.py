@@ -1,92 +1,78 @@
-"""AMI bytes to events: framing, the choice of what is worth parsing, parsing. Pure.
+"""AMI messages to events: the choice of what is worth parsing, and parsing. Pure.
 
-Format: Asterisk doc/manager and main/manager.c: messages are ``Key: value`` lines ended by CR LF, a message by an
-empty line; the first bytes of a connection are a one-line banner. A message is text in UTF-8, but a remote party can
-put any byte into it.
+Format (Asterisk main/manager.c): a message is ``Key: value`` lines in UTF-8, but a remote party can put any byte
+into a value.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Protocol
 
 from asterisk_sip.calls import events as ev
+from asterisk_sip.sources.ami_frame_wire import BANNER, DEFAULT_MAX_MESSAGE_BYTES, END, EOL, Framer
 
-BANNER = b"Asterisk Call Manager/"
-EOL = b"\r\n"
-END = b"\r\n\r\n"
-DEFAULT_MAX_MESSAGE_BYTES = 1 << 20
+__all__ = [  # the frame belongs to the wire: who reads AMI needs one module
+    "BANNER",
+    "DEFAULT_MAX_MESSAGE_BYTES",
+    "END",
+    "EOL",
+    "Fields",
+    "Framer",
+    "Headers",
+    "Reader",
+    "RecordedClock",
+    "asterisk_version",
+    "release_of_banner",
+    "status_variable",
+    "timestamp",
+    "unescape",
+]
 
-Fields = dict[str, str]
+
+class Fields(Protocol):
+    """Where headers are looked up: ``Headers``, or a plain dict."""
+
+    def get(self, key: str, default: str = "", /) -> str:
+        """Return a header's value, ``default`` when there is none."""
 
 
-class Framer:
-    """Cuts a byte stream into messages, however the reads fall. Memory is bounded.
+class Headers:
+    """A message's headers, looked up when asked for: most events need a few of their thirty.
 
-    A message over ``max_bytes`` is thrown away up to its end and counted in ``oversized``; the stream goes on.
-    ``banner`` is the first line of the stream once it came: empty when the stream began without one.
+    Of a repeated header the first counts. Bytes that are not UTF-8 are shown as ``\\xNN``.
     """
 
-    __slots__ = ("_max_bytes", "_rest", "_skipping", "banner", "oversized")
+    __slots__ = ("_text",)
 
-    def __init__(self, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
-        self._rest = b""
-        self._skipping = False
-        self._max_bytes = max_bytes
-        self.banner: str | None = None
-        self.oversized = 0
+    def __init__(self, block: bytes) -> None:
+        self._text = "\r\n" + block.decode("utf-8", "backslashreplace")
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take the next bytes of the stream; return the messages that are now whole, without their empty line."""
-        data = self._rest + data
-        if self.banner is None:
-            data = self._take_banner(data)
-        blocks = data.split(END)
-        self._rest = blocks.pop()
-        if self._skipping and blocks:
-            del blocks[0]
-            self._skipping = False
-        if len(self._rest) >= self._max_bytes + len(END):  # too long wherever its end may be
-            self._rest = self._rest[-(len(END) - 1) :]
-            self.oversized += not self._skipping
-            self._skipping = True
-        return [block for block in blocks if self._fits(block)]
+    def get(self, key: str, default: str = "") -> str:
+        """Return a header's value, ``default`` when the message has none of that name."""
+        text = self._text
+        marker = f"\r\n{key}: "
+        start = text.find(marker)
+        if start < 0:
+            return default
+        start += len(marker)
+        end = text.find("\r\n", start)
+        return text[start:] if end < 0 else text[start:end]
 
-    def _fits(self, block: bytes) -> bool:
-        fits = len(block) <= self._max_bytes
-        self.oversized += not fits
-        return fits
-
-    def _take_banner(self, data: bytes) -> bytes:
-        if not data.startswith(BANNER):
-            if not BANNER.startswith(data[: len(BANNER)]):
-                self.banner = ""
-            return data
-        line, end, rest = data.partition(EOL)
-        if not end:
-            return data
-        self.banner = line.decode("ascii", "replace")
-        return rest
-
-
-def fields_of(block: bytes) -> Fields:
-    """Return a message's headers. Of a repeated header the first stays, but channelvars lines are looked through.
-
-    The value of the line that tells the SIP status is under ``heard`` (``dest_heard`` for ``DestChanVariable``).
-    Bytes that are not UTF-8 are kept as ``\\xNN``.
-    """
-    fields: Fields = {}
-    for line in block.decode("utf-8", "backslashreplace").split("\r\n"):
-        key, separator, value = line.partition(": ")
-        if not separator:
-            continue
-        if key.endswith("ChanVariable"):
-            heard = status_variable(value)
-            if heard is not None:
-                fields["dest_heard" if key[0] == "D" else "heard"] = heard
-        elif key not in fields:
-            fields[key] = value
-    return fields
+    def heard(self, prefix: str = "") -> str | None:
+        """Return the value of the channelvars line that tells the SIP status, None when the message lacks it."""
+        text = self._text
+        marker = f"\r\n{prefix}ChanVariable: "
+        start = text.find(marker)
+        while start >= 0:
+            start += len(marker)
+            end = text.find("\r\n", start)
+            value = status_variable(text[start:] if end < 0 else text[start:end])
+            if value is not None:
+                return value
+            start = text.find(marker, start)
+        return None
 
 
 def status_variable(assignment: str) -> str | None:
@@ -95,6 +81,8 @@ def status_variable(assignment: str) -> str | None:
     The name itself holds ``=``, ``"`` and brackets, the value is remote text; so the name ends where its brackets do,
     and one without brackets at its first ``=``.
     """
+    if assignment.startswith(_USUAL_NAME):
+        return unescape(assignment[len(_USUAL_NAME) :])
     if "HANGUPCAUSE(" not in assignment:
         return None
     depth = 0
@@ -111,6 +99,12 @@ def status_variable(assignment: str) -> str | None:
     return None
 
 
+_USUAL_NAME = (
+    'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})='
+)
+"""How AMI prints the name of the line that ``check`` recommends: known by heart, not read letter by letter."""
+
+
 def unescape(text: str) -> str:
     """Undo what AMI does to remote text: C escapes for quotes, ``?``, backslash and control letters.
 
@@ -124,82 +118,98 @@ _ESCAPED = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
 _ESCAPE = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _known(text: str | None) -> str | None:
+def _known(text: str) -> str | None:
     return text if text and text != "<unknown>" else None
 
 
-def channel_of(fields: Fields, prefix: str = "") -> ev.Channel:
+def channel_of(headers: Headers, prefix: str = "") -> ev.Channel:
     """Return the channel that a message's headers show; ``prefix`` is ``Dest``, ``LocalOne`` or ``LocalTwo``."""
-    get = fields.get
+    get = headers.get
     state = get(prefix + "ChannelState")
+    name = _known(get(prefix + "CallerIDName"))
     return ev.Channel(
-        get(prefix + "Channel", ""),
-        get(prefix + "Uniqueid", ""),
-        get(prefix + "Linkedid", ""),
+        get(prefix + "Channel"),
+        get(prefix + "Uniqueid"),
+        get(prefix + "Linkedid"),
         state == "6",
         state == "5",
         state == "7",
         _known(get(prefix + "CallerIDNum")),
-        unescape(name) if (name := _known(get(prefix + "CallerIDName"))) else None,
+        unescape(name) if name is not None else None,
         get(prefix + "AccountCode") or None,
         get(prefix + "Context") or None,
         get(prefix + "Exten") or None,
-        get("dest_heard" if prefix else "heard"),
+        headers.heard(prefix),
     )
 
 
-def _seen(fields: Fields, at: float) -> ev.Event:
-    return ev.ChannelSeen(at, channel_of(fields))
+def _glimpse(headers: Headers, prefix: str = "") -> ev.Channel:
+    """Return which channel it is and its state: enough for events that come while it lives."""
+    get = headers.get
+    state = get(prefix + "ChannelState")
+    return ev.Channel(
+        get(prefix + "Channel"),
+        get(prefix + "Uniqueid"),
+        get(prefix + "Linkedid"),
+        state == "6",
+        state == "5",
+        state == "7",
+    )
 
 
-def _began(fields: Fields, at: float) -> ev.Event:
-    return ev.ChannelBegan(at, channel_of(fields))
+def _seen(headers: Headers, at: float) -> ev.Event:
+    return ev.ChannelSeen(at, _glimpse(headers))
 
 
-def _renamed(fields: Fields, at: float) -> ev.Event:
-    return ev.ChannelRenamed(at, fields.get("Uniqueid", ""), fields.get("Linkedid", ""), fields.get("Newname", ""))
+def _began(headers: Headers, at: float) -> ev.Event:
+    return ev.ChannelBegan(at, channel_of(headers))
 
 
-def _local(fields: Fields, at: float) -> ev.Event:
-    return ev.LocalPaired(at, channel_of(fields, "LocalOne"), channel_of(fields, "LocalTwo"))
+def _renamed(headers: Headers, at: float) -> ev.Event:
+    return ev.ChannelRenamed(at, headers.get("Uniqueid"), headers.get("Linkedid"), headers.get("Newname"))
 
 
-def _dial_began(fields: Fields, at: float) -> ev.Event:
-    source = channel_of(fields) if "Uniqueid" in fields else None
-    return ev.DialBegan(at, source, channel_of(fields, "Dest"), fields.get("DialString", ""))
+def _local(headers: Headers, at: float) -> ev.Event:
+    return ev.LocalPaired(at, channel_of(headers, "LocalOne"), channel_of(headers, "LocalTwo"))
 
 
-def _dial_progressed(fields: Fields, at: float) -> ev.Event:
-    return ev.DialProgressed(at, channel_of(fields, "Dest"), fields.get("DialStatus", ""))
+def _dial_began(headers: Headers, at: float) -> ev.Event:
+    source = channel_of(headers) if headers.get("Uniqueid") else None
+    return ev.DialBegan(at, source, _glimpse(headers, "Dest"), headers.get("DialString"))
 
 
-def _dial_ended(fields: Fields, at: float) -> ev.Event:
-    return ev.DialEnded(at, channel_of(fields, "Dest"), fields.get("DialStatus", ""), fields.get("Forward") or None)
+def _dial_progressed(headers: Headers, at: float) -> ev.Event:
+    return ev.DialProgressed(at, _glimpse(headers, "Dest"), headers.get("DialStatus"))
 
 
-def _requested(fields: Fields, at: float) -> ev.Event:
-    cause, tech_cause = _number(fields.get("Cause")), _number(fields.get("TechCause"))
-    return ev.HangupRequested(at, channel_of(fields), cause, tech_cause)
+def _dial_ended(headers: Headers, at: float) -> ev.Event:
+    dest = _glimpse(headers, "Dest")._replace(heard=headers.heard("Dest"))
+    return ev.DialEnded(at, dest, headers.get("DialStatus"), headers.get("Forward") or None)
 
 
-def _hung_up(fields: Fields, at: float) -> ev.Event:
-    cause, tech_cause = _number(fields.get("Cause")), _number(fields.get("TechCause"))
-    return ev.HungUp(at, channel_of(fields), cause, fields.get("Cause-txt") or None, tech_cause)
+def _requested(headers: Headers, at: float) -> ev.Event:
+    cause, tech_cause = _number(headers.get("Cause")), _number(headers.get("TechCause"))
+    return ev.HangupRequested(at, _glimpse(headers), cause, tech_cause)
 
 
-def _booted(_fields: Fields, at: float) -> ev.Event:
+def _hung_up(headers: Headers, at: float) -> ev.Event:
+    cause, tech_cause = _number(headers.get("Cause")), _number(headers.get("TechCause"))
+    return ev.HungUp(at, channel_of(headers), cause, headers.get("Cause-txt") or None, tech_cause)
+
+
+def _booted(_headers: Headers, at: float) -> ev.Event:
     return ev.Booted(at)
 
 
-def _shut_down(fields: Fields, at: float) -> ev.Event:
-    return ev.ShutDown(at, fields.get("Restart") == "True")
+def _shut_down(headers: Headers, at: float) -> ev.Event:
+    return ev.ShutDown(at, headers.get("Restart") == "True")
 
 
-WANTED: dict[str, Callable[[Fields, float], ev.Event]] = {
+WANTED: dict[str, Callable[[Headers, float], ev.Event]] = {
     "Newchannel": _began,
     "Newstate": _seen,
     "Rename": _renamed,
@@ -226,9 +236,12 @@ _END_OF_TIME_S = 253_402_300_800.0  # the year 10000: nothing from there on can 
 
 def timestamp(fields: Fields) -> float | None:
     """Return the event's own time (manager.conf ``timestampevents = yes``), None without one that can be a time."""
+    text = fields.get("Timestamp")
+    if not text:
+        return None
     try:
-        at = float(fields["Timestamp"])
-    except (KeyError, ValueError):
+        at = float(text)
+    except ValueError:
         return None
     return at if 0.0 <= at < _END_OF_TIME_S else None
 
@@ -311,13 +324,13 @@ class Reader:
         name = _event_name(block)
         maker = _MAKERS.get(name)
         if maker is not None:
-            fields = fields_of(block)
-            return maker(fields, self._clock(fields))
+            headers = Headers(block)
+            return maker(headers, self._clock(headers))
         if name == b"CoreShowChannel":
-            self._listed.append(channel_of(fields_of(block)))
+            self._listed.append(channel_of(Headers(block)))
         elif name == b"CoreShowChannelsComplete":
             listed, self._listed = tuple(self._listed), []
-            return ev.ChannelsListed(self._clock(fields_of(block)), listed)
+            return ev.ChannelsListed(self._clock(Headers(block)), listed)
         elif block.lstrip(EOL).startswith(b"Response: "):
             self.version = asterisk_version(block) or self.version
             self.responses.append(block)

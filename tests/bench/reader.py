@@ -1,0 +1,145 @@
+"""One reader of the stream, in a process of its own: prints the events it saw, its CPU seconds and its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from panoramisk import Manager
+
+from asterisk_sip.calls import events as ev
+from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.enrich import Surroundings, TrunkRule
+from asterisk_sip.pipeline import Desk, Pipeline
+from asterisk_sip.sources import ami, ami_protocol
+from asterisk_sip.stores.sqlite import SqliteStore
+from tests.bench.stream import LAST
+
+MARK = LAST.split(b"\r\n", 1)[0]
+
+
+class Ear:
+    """Takes events and does nothing with them."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.end = asyncio.Event()
+        self._tail = b""
+
+    def heard(self, events: list[ev.Event]) -> None:
+        self.events += len(events)
+
+    def link_up(self, version: str | None) -> None: ...
+
+    def link_down(self, reason: str) -> None: ...
+
+    def raw(self, data: bytes) -> None:
+        self._tail = self._tail[-len(MARK) :] + data
+        if MARK in self._tail:
+            self.end.set()
+
+
+def settings(port: int) -> ami.AmiSettings:
+    return ami.AmiSettings("127.0.0.1", port, "bench", "bench")
+
+
+async def floor(port: int) -> int:
+    """Read and split the bytes, nothing more: what any client must spend."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"Action: Login\r\nActionID: 1\r\n\r\n")
+    count = 0
+    rest = b""
+    while True:
+        blocks = (rest + await reader.read(1 << 16)).split(b"\r\n\r\n")
+        rest = blocks.pop()
+        count += len(blocks)
+        if blocks and blocks[-1].startswith(MARK):
+            writer.close()
+            return count
+
+
+async def panoramisk(port: int) -> int:
+    """panoramisk alone, one callback that does nothing."""
+    end = asyncio.Event()
+    manager = Manager(
+        loop=asyncio.get_running_loop(), host="127.0.0.1", port=port, username="bench", secret="bench", ping_delay=999
+    )
+    count = 0
+
+    def callback(_manager: Any, event: Any) -> None:
+        nonlocal count
+        count += 1
+        if event.event == "BenchmarkEnd":
+            end.set()
+
+    manager.register_event("*", callback)
+    await manager.connect()
+    await end.wait()
+    return count
+
+
+async def wire(port: int) -> int:
+    """Our source: bytes to wanted events, parsed."""
+    ear = Ear()
+    source = asyncio.create_task(ami.AmiSource("bench", settings(port), ear).run())
+    await ear.end.wait()
+    source.cancel()
+    await asyncio.wait([source])
+    return ear.events
+
+
+class Marked(Desk):
+    """A desk that notices the end of the stream."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.ear = Ear()
+
+    def raw(self, data: bytes) -> None:
+        self.ear.raw(data)
+
+
+async def records(port: int) -> int:
+    """The whole road: bytes to durable records in SQLite, every call kept."""
+    path = Path(sys.argv[3])
+    store = SqliteStore(path, keep="all")
+    await store.open()
+    pipeline = Pipeline(store, inbox_max_events=10_000_000)
+    around = Surroundings("bench", trunks=(TrunkRule(None, ("acme", "globex", "initech")),))
+    desk = Marked(around, Limits(), pipeline.inbox)
+    pipeline.desks.append(desk)
+    working = asyncio.create_task(pipeline.run())
+    source = asyncio.create_task(ami.AmiSource("bench", settings(port), desk).run())
+    await desk.ear.end.wait()
+    source.cancel()
+    await asyncio.wait([source])
+    working.cancel()
+    await asyncio.wait([working])
+    await store.close()
+    return pipeline.counters.records
+
+
+READERS = {reader.__name__: reader for reader in (floor, panoramisk, wire, records)}
+
+
+def main() -> None:
+    """``python -m tests.bench.reader NAME PORT [DATABASE]``."""
+    assert ami_protocol  # the reader under test is loaded before the clock starts
+    began, cpu = time.perf_counter(), time.process_time()
+    count = asyncio.run(READERS[sys.argv[1]](int(sys.argv[2])))
+    result = {
+        "count": count,
+        "cpu_s": time.process_time() - cpu,
+        "wall_s": time.perf_counter() - began,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()
