@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.lab import apt, roots
 from tests.lab.ami import AmiClient, first
@@ -17,7 +20,7 @@ from tests.lab.asterisk import Asterisk
 from tests.lab.errors import AmiError, RootError
 from tests.lab.fixtures import need_roots
 from tests.lab.lab import Lab
-from tests.lab.options import PbxOptions
+from tests.lab.options import AmiTls, PbxOptions
 from tests.lab.record import record_one
 from tests.lab.scenarios import FINAL_CODES, SCENARIOS
 from tests.lab.sip_message import SipMessage, parse, raw, text
@@ -62,6 +65,62 @@ def test_a_root_that_is_not_whole_is_not_used(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "forky" / roots.MARKER).write_text("forky: another recipe\n")
     with pytest.raises(RootError, match="make lab-build"):
         roots.existing("22")
+
+
+@pytest.fixture
+def debootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a stand-in for debootstrap first in PATH; give the file where it writes down how it was called."""
+    if os.geteuid() != 0:
+        pytest.skip("building needs root")
+    tool, calls = tmp_path / "bin" / "debootstrap", tmp_path / "calls"
+    tool.parent.mkdir()
+    tool.write_text(f"""#!/bin/sh
+echo "$@" >> {calls}
+[ -e {tmp_path}/broken ] && echo "E: no such mirror" && exit 3
+mkdir -p "$4/etc"
+""")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ASTERISK_SIP_LAB", str(tmp_path / "lab"))
+    monkeypatch.setattr(roots, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(roots, "mirror", lambda: "http://archive.example/debian")
+    return calls
+
+
+def test_a_root_is_built_once(debootstrap: Path, tmp_path: Path) -> None:
+    root = roots.build("22", lambda _: None)
+    assert root == roots.build("22", lambda _: None) == roots.existing("22")
+    include = "--include=asterisk,sip-tester,ca-certificates"
+    expected = f"--variant=minbase {include} forky {root} http://archive.example/debian {tmp_path}/sid\n"
+    assert debootstrap.read_text() == expected
+    assert "A.ROOT-SERVERS.NET" in (root / "etc/hosts").read_text()
+
+
+def test_a_half_built_root_is_built_anew(debootstrap: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    with pytest.raises(RootError, match=r"status 3.*\nE: no such mirror"):
+        roots.build("16", lambda _: None)
+    (tmp_path / "broken").unlink()
+    stale = tmp_path / "lab" / "bullseye" / "stale"
+    stale.mkdir(parents=True)
+    roots.build("16", lambda _: None)
+    assert not stale.exists()
+    assert len(debootstrap.read_text().splitlines()) == 2
+
+
+def test_two_processes_do_not_build_twice(debootstrap: Path) -> None:
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        first_root, second_root = pool.map(lambda _: roots.build("22", said.append), range(2))
+    assert first_root == second_root
+    assert len(debootstrap.read_text().splitlines()) == 1
+    assert sum("is there" in line for line in said) == 1
+
+
+def test_without_debootstrap_the_error_says_what_to_install(debootstrap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(debootstrap.parent))
+    with pytest.raises(RootError, match="apt-get install debootstrap"):
+        roots.build("22", lambda _: None)
 
 
 def test_odd_bytes_survive_a_sip_message() -> None:
@@ -196,6 +255,24 @@ async def test_without_the_line_nothing_is_told() -> None:
             await lab.caller.call("503")
             await until(lambda: ami.counts["Hangup"] == 2, "both legs gone")
             assert not any("ChanVariable" in event or "Timestamp" in event for event in ami.events)
+
+
+@pytest.mark.lab
+async def test_ami_over_tls_with_cdr_and_cel(tmp_path: Path) -> None:
+    need_roots("22")
+    authority = trustme.CA()
+    issued = authority.issue_cert("pbx.example")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    tls = AmiTls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Asterisk(PbxOptions(ami_tls=tls, cdr_events=True, cel_events=True)) as pbx:
+        async with Lab(pbx) as lab, AmiClient(pbx.host, pbx.ports.ami_tls, trusting, "pbx.example") as ami:
+            await ami.connect("lab", pbx.lab.secret, events="on")
+            await lab.caller.call("404")
+            await until(lambda: ami.counts["Cdr"] and ami.counts["CEL"], "CDR and CEL events")
+        assert '"NO ANSWER"' in pbx.cdr_csv.read_text()  # what the PBX's own records make of a 404
 
 
 @pytest.mark.lab

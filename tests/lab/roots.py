@@ -113,12 +113,16 @@ def _debootstrap(recipe: Recipe, root: Path, say: Callable[[str], None]) -> None
         stderr=subprocess.STDOUT, text=True, errors="replace",
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        for line in process.stdout:
-            kept.write(line)
-            kept.flush()
-            if time.monotonic() - said > SAY_EVERY_S:
-                said = time.monotonic()
-                say(f"{recipe.suite}: {line.strip().removeprefix('I: ')}")
+        try:
+            for line in process.stdout:
+                kept.write(line)
+                kept.flush()
+                if time.monotonic() - said > SAY_EVERY_S:
+                    said = time.monotonic()
+                    say(f"{recipe.suite}: {line.strip().removeprefix('I: ')}")
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode:
         tail = "\n".join(log.read_text().splitlines()[-5:])
         raise RootError(f"debootstrap {recipe.suite} failed with status {process.returncode}, see {log}:\n{tail}")
