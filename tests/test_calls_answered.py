@@ -55,6 +55,21 @@ def test_a_refused_reinvite_does_not_change_what_the_call_came_to() -> None:
     assert call.evidence.losers == ()
 
 
+def test_an_answered_leg_whose_line_says_nothing_any_more_was_not_silent() -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    with script.unseen():
+        script.dial_end(trunk, "ANSWER")
+    trunk.state = 6
+    script.tell("Newstate", trunk)  # after re-INVITEs in a bridge HANGUPCAUSE has two keys, and the line none
+    script.hangup(trunk)
+    script.hangup(caller)
+    call = record(script)
+    assert (call.outcome, call.sip.code, call.sip.candidates) == (Outcome.ANSWERED, None, (200,))
+    assert call.evidence.grade is Grade.CANDIDATES
+
+
 def test_a_call_answered_by_the_dialplan_whose_dial_fails_failed() -> None:
     script = AmiScript()
     caller = script.incoming()

@@ -64,7 +64,8 @@ def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
     if tech(leg) not in ("PJSIP", "SIP"):
         return Known(SipStatus(), Evidence())
     findings: list[Finding] = []
-    nothing_came = says_nothing_came(attempt.heard)
+    # Of an answered leg the line says so too once another channel shared its bridge (seen on 16.28 and 22.10.1).
+    nothing_came = attempt.answered_at is None and says_nothing_came(attempt.heard)
     reading = read_line(attempt.heard)
     if reading is not None:
         findings.append(Finding(Grade.WIRE, LINE, *reading))

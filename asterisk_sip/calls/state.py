@@ -188,7 +188,7 @@ def dump(call: Call) -> dict[str, Any]:
 
 
 def load(data: dict[str, Any]) -> Call:
-    """Rebuild a call in flight from what ``dump`` gave. Raises KeyError, TypeError when it is from another version."""
+    """Rebuild a call in flight from what ``dump`` gave; KeyError, TypeError or ValueError when another version did."""
     legs = [Leg(**dict(zip(_LEG, values, strict=True))) for values in data["legs"]]
     tries = [Try(**dict(zip(_TRY, values, strict=True))) for values in data["tries"]]
     known = {name: data[name] for name in _CALL if name not in _NOT_AS_IT_IS}
