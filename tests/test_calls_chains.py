@@ -146,6 +146,42 @@ def test_busy_speaks_for_a_call_whose_other_fork_rang_out(release: str, *, line:
         assert call.sip.candidates == (486, 600)
 
 
+def test_a_queue_whose_caller_leaves_says_cancel_twice_and_it_counts_once() -> None:
+    script = AmiScript()
+    caller = script.incoming(exten="queue")
+    agents = [script.dial(caller, f"PJSIP/{name}", name) for name in ("alice", "bob")]
+    script.ring(*agents)
+    script.hangup_request(caller, 127, 487)
+    for agent in (*agents, *agents):
+        script.dial_end(agent, "CANCEL")
+    for agent in agents:
+        script.hangup(agent, 0)
+    script.hangup(caller, 127, 487)
+    call = record(script)
+    assert (call.outcome, call.released_by) == (Outcome.ABANDONED, "caller")
+    assert chain(call) == [(1, 1, "alice", "cancelled"), (2, 1, "bob", "cancelled")]
+
+
+def test_a_queue_that_rings_one_agent_after_the_other_is_a_chain() -> None:
+    script = AmiScript()
+    caller = script.incoming(exten="queue")
+    script.up(caller)
+    for name in ("alice", "bob"):
+        agent = script.dial(caller, f"PJSIP/{name}", name)
+        script.ring(agent)
+        script.wait(15)
+        if name == "alice":
+            script.time_out(agent)
+        else:
+            script.answer(agent)
+    script.hangup_request(agent)
+    script.hangup(agent)
+    script.hangup(caller)
+    call = record(script)
+    assert (call.outcome, call.released_by) == (Outcome.RESCUED, "callee")
+    assert chain(call) == [(1, 1, "alice", "no_answer"), (2, 2, "bob", "answered")]
+
+
 # Local channels
 
 

@@ -278,6 +278,15 @@ def test_a_ringing_channel_found_alive_is_known_to_ring() -> None:
     assert only(record(script).attempts).ring_ms is not None
 
 
+def test_being_told_that_asterisk_is_up_ends_no_call() -> None:
+    script = AmiScript()
+    caller, _ = rejection(script)
+    script.booted()  # after every login
+    script.hangup(caller, 127, 500)
+    call = record(script)
+    assert (call.sip.code, call.partial) == (608, False)
+
+
 def test_a_shutdown_ends_every_call() -> None:
     script = AmiScript()
     script.ring(script.dial(script.incoming(), "PJSIP/acme", "1@acme"))
