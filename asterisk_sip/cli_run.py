@@ -46,10 +46,10 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
         The database to write to.
     """
     store.parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_one_error(_demo(store)))
+    asyncio.run(_one_error(_demo(store.absolute(), str(store))))
 
 
-async def _demo(store: Path) -> None:
+async def _demo(store: Path, shown: str) -> None:
     from asterisk_sip import config as configuration  # noqa: PLC0415
     from asterisk_sip import daemon, render  # noqa: PLC0415
     from asterisk_sip import demo as recorded  # noqa: PLC0415
@@ -60,15 +60,15 @@ async def _demo(store: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith("ASTERISK_SIP")},
         "ASTERISK_SIP_AMI_SECRET": pbx.secret,
         "ASTERISK_SIP__PBX__0__AMI__PORT": str(pbx.port),
-        "ASTERISK_SIP__STORE__PATH": str(store.absolute()),
+        "ASTERISK_SIP__STORE__PATH": str(store),
     }
     loaded = configuration.load(recorded.config_path(), environ)
     daemon.set_up_log(loaded.log)
     me = "asterisk-sip" if shutil.which("asterisk-sip") else sys.argv[0]
     sys.stderr.write(
-        f"A recording of a real Asterisk is played in a loop; every call below is written to {store}.\n"
-        f"In another terminal:  {me} calls --store {store}\n"
-        f"                      {me} tail --store {store}\n"
+        f"A recording of a real Asterisk is played in a loop; every call below is written to {shown}.\n"
+        f"In another terminal:  {me} calls --store {shown}\n"
+        f"                      {me} tail --store {shown}\n"
         f"On your own PBX:      {me} run --config my.toml\n"
         "Ctrl-C ends it.\n\n"
     )

@@ -23,9 +23,8 @@ END = ami_wire.END
 PAUSE_S = 2.0  # between two rounds
 LONGEST_SILENCE_S = 5.0  # a longer one in the recording is cut to this
 
-_UNIQUEID = re.compile(rb"\b(\d{10})\.(\d+)\b(?=\r|$)")
+_ID = re.compile(rb"^(\w*(?:Uniqueid|Linkedid): )\d+(?=\.\d+\r?$)", re.MULTILINE)
 _TIMESTAMP = re.compile(rb"^Timestamp: [\d.]+", re.MULTILINE)
-_VERSION = re.compile(rb"^AsteriskVersion: .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def load(data: bytes | None = None) -> Recording:
     silence_s = last_s = 0.0
     for block in framer.feed(gzip.decompress(data)):
         version = version or ami_wire.asterisk_version(block) or ""
-        stamp = ami_wire.timestamp(ami_wire.fields_of(block)) if block.startswith(b"Event: ") else None
+        stamp = ami_wire.timestamp(ami_wire.Headers(block)) if block.startswith(b"Event: ") else None
         if stamp is None or b"\r\nActionID: " in block:
             continue
         began_at = stamp if began_at is None else began_at
@@ -59,10 +58,13 @@ def load(data: bytes | None = None) -> Recording:
     return Recording(framer.banner or "Asterisk Call Manager/11.0.0", version, tuple(messages))
 
 
-def shifted(block: bytes, at: float, first_id: int) -> bytes:
-    """Return a message as if it happened at ``at`` (seconds since 1970), in a round whose ids begin at ``first_id``."""
+def shifted(block: bytes, at: float, made_at: int) -> bytes:
+    """Return a message as if it happened at ``at``, to channels made at ``made_at`` (both seconds since 1970).
+
+    Asterisk numbers its channels: ids that differ in the recording differ still.
+    """
     block = _TIMESTAMP.sub(b"Timestamp: %.6f" % at, block)
-    return _UNIQUEID.sub(lambda match: b"%d.%d" % (first_id, int(match[2])), block)
+    return _ID.sub(rb"\g<1>%d" % made_at, block)
 
 
 class DemoPbx:
@@ -76,6 +78,7 @@ class DemoPbx:
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._challenge = secrets.token_hex(8)
+        self._last_round = 0
 
     async def start(self) -> None:
         """Listen on a free loopback port: ``port``."""
@@ -92,14 +95,17 @@ class DemoPbx:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(self._recording.banner.encode() + ami_wire.EOL)
         playing: asyncio.Task[None] | None = None
+        welcome = False
         try:
             while True:
-                action = ami_wire.fields_of(await reader.readuntil(END))
+                action = ami_wire.Headers(await reader.readuntil(END))
+                name = action.get("Action")
                 writer.write(self._answer(action))
                 await writer.drain()
-                if action.get("Action") == "Login" and self._fits(action) and playing is None:
+                welcome |= name == "Login" and self._fits(action)
+                if welcome and playing is None and name == "CoreShowChannels":  # it knows now that nothing is up yet
                     playing = asyncio.create_task(self._play(writer))
-                if action.get("Action") == "Logoff":
+                if name == "Logoff":
                     break
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass
@@ -113,18 +119,19 @@ class DemoPbx:
     async def _play(self, writer: asyncio.StreamWriter) -> None:
         while True:
             began_at = self._clock()
+            made_at = self._last_round = max(int(began_at), self._last_round + 1)  # no two rounds share ids
             for at_s, block in self._recording.messages:
                 at = began_at + at_s
                 await asyncio.sleep(max(0.0, at - self._clock()))
-                writer.write(shifted(block, at, int(began_at)) + END)
+                writer.write(shifted(block, at, made_at) + END)
                 await writer.drain()
             await asyncio.sleep(PAUSE_S)
 
-    def _fits(self, action: ami_wire.Fields) -> bool:
+    def _fits(self, action: ami_wire.Headers) -> bool:
         key = hashlib.md5(f"{self._challenge}{self.secret}".encode(), usedforsecurity=False).hexdigest()
         return action.get("Username") == self.username and secrets.compare_digest(action.get("Key", ""), key)
 
-    def _answer(self, action: ami_wire.Fields) -> bytes:
+    def _answer(self, action: ami_wire.Headers) -> bytes:
         name = action.get("Action", "")
         lines = ["Response: Success", f"ActionID: {action.get('ActionID', '')}"]
         if name == "Challenge":

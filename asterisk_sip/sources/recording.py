@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -89,10 +90,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise SourceError(f"{path}: {reason}") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
     if path == STDIN:
-        return sys.stdin.buffer
-    stream = path.open("rb")
-    magic = stream.read(len(GZIP_MAGIC))
-    stream.seek(0)
-    return cast("IO[bytes]", gzip.open(stream)) if magic == GZIP_MAGIC else stream
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+            with gzip.open(file) as stream:
+                yield cast("IO[bytes]", stream)
+        else:
+            yield file
