@@ -177,6 +177,14 @@ async def test_who_hangs_up_an_answered_call(lab: Lab) -> None:
 
 
 @pytest.mark.lab
+async def test_a_refused_reinvite_leaves_the_call_up(lab: Lab) -> None:
+    lab.acme.scripts["picky"] = Script((Reply(180), Reply(200)), bye_after_s=0.5, reinvite=Reply(488))
+    outcome = await lab.direct.call("trunk.acmedirect.picky")
+    assert (outcome.status, outcome.ended_by) == (200, "pbx")
+    assert lab.acme.requests["INVITE"] > 1
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize(
     ("exten", "status"),
     [

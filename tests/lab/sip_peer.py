@@ -149,7 +149,7 @@ class SipPeer:
                 if call.last:
                     send(call.last)
             case "INVITE" if call is not None:
-                self._reinvite(call, request)
+                send(self._reinvite(call, request))
             case "ACK":
                 if call is not None:
                     call.acked.set()
@@ -179,13 +179,11 @@ class SipPeer:
         self._by_id[request.call_id] = call
         self._spawn(call, self._play(call))
 
-    def _reinvite(self, call: PeerCall, request: SipMessage) -> None:
+    def _reinvite(self, call: PeerCall, request: SipMessage) -> bytes:
         reply = call.script.reinvite
         body = sip.sdp(self.host) if reply.status == 200 else b""
-        answer = sip.response(
-            request, reply.status, _phrase(reply), call.tag, headers=(self._contact(), *reply.headers), body=body
-        )
-        call.send(answer.encode())
+        headers = (self._contact(), *reply.headers)
+        return sip.response(request, reply.status, _phrase(reply), call.tag, headers=headers, body=body).encode()
 
     async def _play(self, call: PeerCall) -> None:
         for reply in call.script.replies:
