@@ -140,6 +140,7 @@ class AmiConfig(_Section):
     retry_max_s: Annotated[Seconds, Field(validate_default=True)] = 60.0
     auth_retry_s: Seconds = 300.0
     max_message_bytes: int = Field(1_048_576, ge=4_096, le=67_108_864)
+    gather_ms: int = Field(75, ge=0, le=1_000)
 
     @field_validator("secret")
     @classmethod
@@ -232,7 +233,7 @@ class StoreConfig(_Section):
     """Where records are kept."""
 
     path: FilePath = Path("asterisk-sip.db")
-    flush_ms: int = Field(20, ge=0, le=10_000)
+    flush_ms: int = Field(5, ge=0, le=10_000)
 
 
 class PipelineConfig(_Section):

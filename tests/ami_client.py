@@ -25,6 +25,7 @@ PATIENT = AmiSettings(
     ping_interval_s=10.0,
     ping_timeout_s=10.0,
     retry_min_s=0.01,
+    gather_ms=1,
     retry_max_s=0.02,
     auth_retry_s=60.0,
 )

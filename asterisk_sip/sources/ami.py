@@ -48,6 +48,7 @@ class AmiSettings:
     retry_max_s: float = 60.0
     auth_retry_s: float = 300.0
     max_message_bytes: int = ami_wire.DEFAULT_MAX_MESSAGE_BYTES
+    gather_ms: int = 75
 
     def __repr__(self) -> str:
         """Leave the secret out."""
@@ -181,6 +182,7 @@ class AmiLink:
         """Ping until the link is lost; return why it was."""
         settings, protocol = self._settings, self.protocol
         assert protocol is not None  # noqa: S101  open() made it
+        protocol.breath_s = settings.gather_ms / 1000
         while True:
             done, _ = await asyncio.wait([protocol.lost], timeout=settings.ping_interval_s)
             if done:

@@ -37,6 +37,9 @@ class Listener(Protocol):
     def raw(self, data: bytes) -> None:
         """Take the bytes as they came, before anything is done with them (to record them)."""
 
+BACKLOG_BYTES = 1 << 15
+"""A read of so much means that more waits: then there is no pause."""
+
 
 class Losses(NamedTuple):
     """What came over the wire and went by unheard."""
@@ -59,6 +62,7 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.listener_errors = 0
+        self.breath_s = 0.0  # how long what comes is let gather; 0 while each answer is waited for
 
     @property
     def losses(self) -> Losses:
@@ -67,6 +71,8 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the socket. Nothing in them, and no listener that raises, ends the link."""
+        if self.breath_s and len(data) < BACKLOG_BYTES:
+            self._breathe()
         self.tell(self._listener.raw, data)
         events = self.reader.feed(data)
         if events:
@@ -83,6 +89,15 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
                 unreadable=self.reader.unreadable,
                 oversized=self.reader.framer.oversized,
             )
+
+    def _breathe(self) -> None:
+        """Leave the socket alone for a moment: Asterisk writes each event by itself, and a wake-up costs more."""
+        self.transport.pause_reading()
+        asyncio.get_running_loop().call_later(self.breath_s, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.closed and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def tell(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the listener. If it raises, this one call is lost and counted; the first of a link is logged."""
