@@ -75,13 +75,14 @@ def _deciders(call: Call, attempts: tuple[Judged, ...]) -> list[Judged]:
 def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version: str | None) -> Judged:
     leg = call.legs[attempt.leg]
     known = evidence.of_attempt(attempt, leg, version)
+    dial_status = _dial_status(call, attempt)
     if attempt.answered_at is not None:
         disposition = ANSWERED
     elif attempt.forward is not None:
         disposition = FORWARDED
     elif known.status.code is not None and known.status.code >= 300:
         disposition = _of_code(call, attempt, known)
-    elif attempt.dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
+    elif dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
         disposition = ELSEWHERE if leg.cause == 26 or attempt.stage in answered_stages else CANCELLED
     elif evidence.tech(leg) == "Local":
         disposition = _of_local(attempt, leg)
@@ -90,8 +91,20 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     elif known.nothing_came:
         disposition = "no_response"
     else:
-        disposition = _of_cause(attempt, leg)
+        disposition = _of_cause(attempt, leg, dial_status)
     return Judged(attempt, leg, known, disposition)
+
+
+def _dial_status(call: Call, attempt: Try) -> str | None:
+    """Return Dial's word for the end of an attempt; of one behind Local channels the word of the Dial that ended it.
+
+    When an outer Dial gives up, the one behind its Local channel is cancelled: to that one the caller seems to leave.
+    """
+    outer: Try | None = attempt
+    while outer is not None and outer.dial_status == "CANCEL":
+        dialer = call.legs.get(outer.dialer or "")
+        outer = call.try_of(dialer.pair) if dialer is not None and dialer.pair is not None else None
+    return "NOANSWER" if outer is not None and outer.dial_status == "NOANSWER" else attempt.dial_status
 
 
 def _of_code(call: Call, attempt: Try, known: Known) -> str:
@@ -112,11 +125,11 @@ def _of_local(attempt: Try, leg: Leg) -> str:
     return "pbx_refused" if leg.cause or attempt.dial_status in ("BUSY", "CONGESTION") else "no_answer"
 
 
-def _of_cause(attempt: Try, leg: Leg) -> str:
+def _of_cause(attempt: Try, leg: Leg, dial_status: str | None) -> str:
     """Fall back on Asterisk's own words when no SIP status is known."""
-    if leg.cause and (attempt.requested_before_end or attempt.dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
+    if leg.cause and (attempt.requested_before_end or dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
         return catalog.q850_cause(leg.cause).disposition
-    if attempt.dial_status in ("NOANSWER", None) and attempt.ended_at is not None:
+    if dial_status in ("NOANSWER", None) and attempt.ended_at is not None:
         return "no_answer" if attempt.alive_at is not None else "no_response"
     return "unknown"
 

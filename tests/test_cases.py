@@ -1,0 +1,43 @@
+"""Every call scenario of ``tests/cases``: what a real PBX said, and the records that come of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asterisk_sip.calls.enrich import Surroundings
+from asterisk_sip.sources.recording import Replay
+from tests.cases import CASES, RELEASES, Case, all_cases
+
+ON_ONE_RELEASE_ONLY = ("-chansip",)  # chan_sip is gone from 21 on
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=str)
+def test_a_recording_gives_exactly_the_expected_records(case: Case) -> None:
+    expected = [json.loads(line) for line in case.expected.read_text().splitlines()]
+    records = case.records()
+    for number, (record, wanted) in enumerate(zip(records, expected, strict=False)):
+        assert record == wanted, f"record {number} of {case}: {case.description()['sentence']}"
+    assert len(records) == len(expected) > 0
+
+
+def test_every_scenario_is_there_from_every_release() -> None:
+    names = {path.name for path in CASES.iterdir()}
+    assert len(names) > 50
+    for name in names:
+        assert (CASES / name / "case.toml").is_file()
+        releases = ["16"] if name.endswith(ON_ONE_RELEASE_ONLY) else RELEASES
+        assert {case.release for case in all_cases() if case.name == name} == set(releases), name
+
+
+def test_the_catalogue_has_words_for_every_record() -> None:
+    for case in all_cases():
+        for record in Replay(Surroundings("pbx1")).read([case.recording]):
+            assert record.fault.reason, case
+            assert record.sip.code is None or (record.sip.meaning and record.sip.class_name), case
+            assert record.outcome == "answered" or record.hint or record.outcome == "rescued", case
+
+
+def test_they_are_small() -> None:
+    assert sum(path.stat().st_size for path in CASES.glob("*/*")) < 2_000_000
