@@ -75,7 +75,9 @@ def test_a_call_with_too_many_attempts_says_that_it_is_partial_and_keeps_the_fir
     script = AmiScript()
     caller = script.incoming()
     for _ in range(8):
-        script.reject(script.dial(caller, "PJSIP/acme", "1@acme"), "503 Service Unavailable")
+        trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+        script.ring(trunk)
+        script.reject(trunk, "503 Service Unavailable")
     script.hangup(caller, 34)
     listener = Listener(Limits(attempts_per_call=5))
     [call] = listener.hear(script.stream())

@@ -91,6 +91,18 @@ def test_of_a_fork_that_is_answered_the_others_did_not_fail(release: str, *, lin
     assert chain(call) == [(1, 1, "acme", "answered"), (2, 1, "globex", "answered_elsewhere")]
 
 
+def test_a_fork_whose_end_of_dialling_was_missed_was_still_answered_elsewhere() -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    first, second = script.dial(caller, "PJSIP/acme", "1@acme"), script.dial(caller, "PJSIP/globex", "1@globex")
+    script.ring(first, second)
+    script.answer(first)
+    script.hangup(second, 26)
+    script.hangup(first)
+    script.hangup(caller)
+    assert chain(record(script)) == [(1, 1, "acme", "answered"), (2, 1, "globex", "answered_elsewhere")]
+
+
 def test_a_fork_that_was_busy_before_another_answered_is_no_rescue() -> None:
     script = AmiScript()
     caller = script.incoming()
@@ -258,6 +270,7 @@ def test_failover_behind_a_local_channel_is_a_chain_of_its_trunks() -> None:
     ("dial_status", "cause", "disposition"),
     [
         ("BUSY", 17, "pbx_refused"),
+        ("BUSY", 0, "pbx_refused"),
         ("CONGESTION", 34, "pbx_refused"),
         ("CHANUNAVAIL", 3, "unreachable"),
         ("NOANSWER", 0, "no_answer"),
@@ -279,6 +292,18 @@ def test_a_local_channel_whose_dialplan_dials_nobody_is_our_own_matter(
     assert (attempt.endpoint, attempt.trunk, attempt.evidence.grade) == (None, None, Grade.NONE)
     assert attempt.dialled == "2001"
     assert call.sip.code is None
+
+
+def test_an_attempt_behind_a_local_channel_whose_dialling_was_missed_has_a_stage() -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    one, two = script.local(caller, "2001")
+    del script.events[-1]
+    script.reject(script.dial(two, "PJSIP/2001", "2001"), "486 Busy Here")
+    script.hangup(one, 17)
+    script.hangup(two, 17)
+    script.hangup(caller, 17)
+    assert chain(record(script)) == [(1, 1, "2001", "busy")]
 
 
 def test_an_attempt_behind_a_local_channel_that_began_unseen_is_still_one_call() -> None:

@@ -231,6 +231,14 @@ def test_a_renamed_channel_is_known_by_its_new_name() -> None:
     assert (attempt.endpoint, attempt.channel) == ("acme", "PJSIP/acme-0000beef")
 
 
+def test_a_new_name_is_kept_when_no_other_event_tells_it() -> None:
+    script = AmiScript()
+    trunk = script.dial(script.incoming(), "PJSIP/globex", "1@globex")
+    script.rename(trunk, "PJSIP/acme-0000beef")
+    script.shut_down()
+    assert only(record(script).attempts).channel == "PJSIP/acme-0000beef"
+
+
 # Outages of Asterisk and of ours
 
 

@@ -44,7 +44,7 @@ def test_100_and_then_silence_is_shown_as_such() -> None:
     script.hangup(caller)
     call = record(script)
     assert (call.sip.code, call.sip.phrase, call.sip.class_) == (100, "Trying", 1)
-    assert call.outcome is Outcome.FAILED
+    assert (call.outcome, call.disposition, call.fault.side) == (Outcome.FAILED, "no_answer", "carrier")
     assert only(call.attempts).pdd_ms is None
 
 
