@@ -63,7 +63,9 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         for seq, (judged, of_it) in enumerate(zip(verdict.attempts, told, strict=True), 1)
     )
     deciding = verdict.deciding
-    of_call = _tell(verdict.disposition, verdict.known) if deciding is None else told[verdict.attempts.index(deciding)]
+    of_call = (
+        _tell(verdict.disposition, verdict.known, root) if deciding is None else told[verdict.attempts.index(deciding)]
+    )
     endpoint = endpoint_of(root)
     return CallRecord(
         id=call_id(around.pbx, call.linkedid, call.generation),
@@ -120,7 +122,7 @@ def number_in(dial_string: str, endpoint: str | None) -> str | None:
 
 def _of_attempt(judged: Judged, around: Surroundings) -> Told:
     attempt, status = judged.attempt, judged.known.status
-    told = _tell(judged.disposition, judged.known)
+    told = _tell(judged.disposition, judged.known, judged.leg)
     if not around.overrides or judged.disposition == ANSWERED:
         return told
     endpoint = endpoint_of(judged.leg)
@@ -135,16 +137,16 @@ def _of_attempt(judged: Judged, around: Surroundings) -> Told:
     return overridden(told, case, around.overrides)
 
 
-def _tell(disposition: str, known: evidence.Known) -> Told:
-    return _words(disposition, known.status, known.evidence.grade)
+def _tell(disposition: str, known: evidence.Known, leg: Leg) -> Told:
+    return _words(disposition, known.status, known.evidence.grade, leg.cause)
 
 
 @lru_cache(maxsize=4096)  # the same few statuses come again and again; remote phrases cannot make it grow
-def _words(disposition: str, status: SipStatus, grade: Grade) -> Told:
+def _words(disposition: str, status: SipStatus, grade: Grade, cause: int | None) -> Told:
     return Told(
         disposition,
         _status(status, grade, disposition),
-        _fault(status, grade, disposition),
+        _fault(status, grade, disposition, cause),
         _hint(status, grade, disposition),
     )
 
@@ -179,14 +181,14 @@ def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Atte
 def _status(status: SipStatus, grade: Grade, disposition: str) -> SipStatus:
     """Add class, meaning and reference from the catalogue to a bare status.
 
-    What a code means holds when somebody sent it; of one that Asterisk made up, what became of the attempt is told.
+    What a code means holds when the far end sent it; of one that is Asterisk's own, what became of the attempt is told.
     """
     if status.code is None:
         return status
     row = catalog.sip_code(status.code, status.phrase)
     sip_class = catalog.sip_class(row.sip_class)
-    local = grade is Grade.LOCAL
-    text = catalog.disposition_text(disposition) if local else catalog.code_text(status.code, status.phrase)
+    told = grade in TOLD_BY_THE_FAR_END
+    text = catalog.code_text(status.code, status.phrase) if told else catalog.disposition_text(disposition)
     return SipStatus(
         code=status.code,
         phrase=status.phrase,
@@ -199,12 +201,14 @@ def _status(status: SipStatus, grade: Grade, disposition: str) -> SipStatus:
     )
 
 
-def _fault(status: SipStatus, grade: Grade, disposition: str) -> Fault:
-    """Return whose side it was on: by the code when the far end named one, else by what became of the attempt."""
+def _fault(status: SipStatus, grade: Grade, disposition: str, cause: int | None) -> Fault:
+    """Return whose side it was on: by the code when the far end named one, else by the cause, else by the outcome."""
     if status.code is not None and grade in TOLD_BY_THE_FAR_END:
         row = catalog.sip_code(status.code, status.phrase)
         if row.disposition == disposition:
             return Fault(row.fault, catalog.code_text(status.code, status.phrase).fault_reason)
+    elif cause and catalog.q850_cause(cause).disposition == disposition:
+        return Fault(catalog.q850_cause(cause).fault, catalog.q850_reason(cause))
     return Fault(catalog.disposition(disposition).fault, catalog.disposition_text(disposition).fault_reason)
 
 

@@ -37,6 +37,7 @@ class Listener(Protocol):
     def raw(self, data: bytes) -> None:
         """Take the bytes as they came, before anything is done with them (to record them)."""
 
+
 BACKLOG_BYTES = 1 << 15
 """A read of so much means that more waits: then there is no pause."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol
 
 from asterisk_sip.calls import events as ev
+from asterisk_sip.sources.ami_clock_wire import Fields, RecordedClock, timestamp
 from asterisk_sip.sources.ami_frame_wire import BANNER, DEFAULT_MAX_MESSAGE_BYTES, END, EOL, Framer
 
 __all__ = [  # the frame belongs to the wire: who reads AMI needs one module
@@ -29,13 +29,6 @@ __all__ = [  # the frame belongs to the wire: who reads AMI needs one module
     "timestamp",
     "unescape",
 ]
-
-
-class Fields(Protocol):
-    """Where headers are looked up: ``Headers``, or a plain dict."""
-
-    def get(self, key: str, default: str = "", /) -> str:
-        """Return a header's value, ``default`` when there is none."""
 
 
 class Headers:
@@ -122,6 +115,11 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+def _cause(headers: Headers) -> int | None:
+    cause = _number(headers.get("Cause"))
+    return cause if cause is not None and cause <= LAST_CAUSE else None
+
+
 def _known(text: str) -> str | None:
     return text if text and text != "<unknown>" else None
 
@@ -192,12 +190,12 @@ def _dial_ended(headers: Headers, at: float) -> ev.Event:
 
 
 def _requested(headers: Headers, at: float) -> ev.Event:
-    cause, tech_cause = _number(headers.get("Cause")), _number(headers.get("TechCause"))
+    cause, tech_cause = _cause(headers), _number(headers.get("TechCause"))
     return ev.HangupRequested(at, _glimpse(headers), cause, tech_cause)
 
 
 def _hung_up(headers: Headers, at: float) -> ev.Event:
-    cause, tech_cause = _number(headers.get("Cause")), _number(headers.get("TechCause"))
+    cause, tech_cause = _cause(headers), _number(headers.get("TechCause"))
     return ev.HungUp(at, channel_of(headers), cause, headers.get("Cause-txt") or None, tech_cause)
 
 
@@ -208,6 +206,9 @@ def _booted(_headers: Headers, at: float) -> ev.Event:
 def _shut_down(headers: Headers, at: float) -> ev.Event:
     return ev.ShutDown(at, headers.get("Restart") == "True")
 
+
+LAST_CAUSE = 127
+"""The last Q.850 cause (ITU-T Q.850; include/asterisk/causes.h)."""
 
 WANTED: dict[str, Callable[[Headers, float], ev.Event]] = {
     "Newchannel": _began,
@@ -230,45 +231,6 @@ mask of flags, not a Q.850 cause (include/asterisk/channel.h)."""
 _VERSION = re.compile(r"(?:certified[-/])?\d+(?:\.\d+)*(?:-cert\d+(?:-rc\d+)?|-rc\d+)?")
 
 _MAKERS = {name.encode(): maker for name, maker in WANTED.items()}
-_MADE_AT = re.compile(r"(?:.*-)?(\d{10})\.\d+", re.ASCII | re.DOTALL)
-_END_OF_TIME_S = 253_402_300_800.0  # the year 10000: nothing from there on can be shown as a date
-
-
-def timestamp(fields: Fields) -> float | None:
-    """Return the event's own time (manager.conf ``timestampevents = yes``), None without one that can be a time."""
-    text = fields.get("Timestamp")
-    if not text:
-        return None
-    try:
-        at = float(text)
-    except ValueError:
-        return None
-    return at if 0.0 <= at < _END_OF_TIME_S else None
-
-
-class RecordedClock:
-    """Gives events without a Timestamp a time that depends on the recording alone.
-
-    A channel's Uniqueid begins with the second it was made (``[systemname-]1700000000.12``,
-    main/channel_internal_api.c), unless who originated it chose another; the newest such second seen is the time.
-    """
-
-    __slots__ = ("_now",)
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def __call__(self, fields: Fields) -> float:
-        """Return the time of the event with these headers, seconds since 1970."""
-        at = timestamp(fields)
-        if at is None:
-            for key in ("Uniqueid", "DestUniqueid"):
-                made_at = _MADE_AT.fullmatch(fields.get(key, ""))
-                if made_at is not None:
-                    self._now = max(self._now, float(made_at[1]))
-            return self._now
-        self._now = max(self._now, at)
-        return at
 
 
 def asterisk_version(block: bytes) -> str | None:

@@ -1,0 +1,53 @@
+"""When an AMI event happened, by its own headers. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+_MADE_AT = re.compile(r"(?:.*-)?(\d{10})\.\d+", re.ASCII | re.DOTALL)
+_END_OF_TIME_S = 253_402_300_800.0  # the year 10000: nothing from there on can be shown as a date
+
+
+class Fields(Protocol):
+    """Where headers are looked up: ``Headers``, or a plain dict."""
+
+    def get(self, key: str, default: str = "", /) -> str:
+        """Return a header's value, ``default`` when there is none."""
+
+
+def timestamp(fields: Fields) -> float | None:
+    """Return the event's own time (manager.conf ``timestampevents = yes``), None without one that can be a time."""
+    text = fields.get("Timestamp")
+    if not text:
+        return None
+    try:
+        at = float(text)
+    except ValueError:
+        return None
+    return at if 0.0 <= at < _END_OF_TIME_S else None
+
+
+class RecordedClock:
+    """Gives events without a Timestamp a time that depends on the recording alone.
+
+    A channel's Uniqueid begins with the second it was made (``[systemname-]1700000000.12``,
+    main/channel_internal_api.c), unless who originated it chose another; the newest such second seen is the time.
+    """
+
+    __slots__ = ("_now",)
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self, fields: Fields) -> float:
+        """Return the time of the event with these headers, seconds since 1970."""
+        at = timestamp(fields)
+        if at is None:
+            for key in ("Uniqueid", "DestUniqueid"):
+                made_at = _MADE_AT.fullmatch(fields.get(key, ""))
+                if made_at is not None:
+                    self._now = max(self._now, float(made_at[1]))
+            return self._now
+        self._now = max(self._now, at)
+        return at
