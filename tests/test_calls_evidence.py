@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asterisk_sip.calls.model import Attempt, Finding, Grade
+from asterisk_sip.calls.model import Attempt, Finding, Grade, Outcome
 from tests.ami_script import AmiScript
 from tests.call_listener import only, record, records
 
@@ -201,3 +201,16 @@ def test_asterisk_released_a_call_that_rang_out() -> None:
     script.time_out(trunk)
     script.hangup(caller)
     assert record(script).released_by == "pbx"
+
+
+def test_a_487_to_our_own_cancel_is_the_callers_doing() -> None:
+    script = AmiScript(release="16")
+    caller = script.incoming()
+    trunk = script.dial(caller, "SIP/acme", "1@acme")
+    script.hangup_request(caller, 127)
+    trunk.status = "487 Request Terminated"
+    script.dial_end(trunk, "CANCEL")
+    script.hangup(trunk, 127)
+    script.hangup(caller, 127)
+    call = record(script)
+    assert (call.outcome, call.disposition, call.released_by) == (Outcome.ABANDONED, "cancelled", "caller")
