@@ -143,21 +143,23 @@ def _explained(entry: dict[str, Any]) -> Iterator[str]:
         if sip
         else entry["asterisk_name"] or ""
     )
+    lang = entry["lang"]
     yield ""
     yield from _wrapped(entry["meaning"], "  ")
-    if entry.get("causes"):
-        yield from _points("Usual causes on Asterisk", entry["causes"])
-    if entry["next_steps"]:
-        yield from _points("What to do", entry["next_steps"])
+    for key in ("causes", "next_steps"):
+        if entry.get(key):
+            yield from _points(label("heading", key, lang), entry[key])
     yield ""
     fault = entry["fault"]
-    yield from _wrapped(f"Whose side: {fault['label']}. {fault['reason']}", "  ")
+    yield from _wrapped(f"{label('heading', 'fault', lang)}: {fault['label']}. {fault['reason']}", "  ")
     if sip:
         of_class = entry["class_retry"]  # "Yes: ...", "No: ...": shown where it agrees with the code's own
-        retry = label("retry", entry["retry"], entry["lang"])
+        retry = label("retry", entry["retry"], lang)
         agrees = of_class.casefold().startswith(f"{retry.casefold()}:")
-        yield from _wrapped(f"Try again? {of_class if agrees else retry.capitalize() + '.'}", "  ")
-    yield from _wrapped(f"Recorded as: {entry['disposition_label']} ({entry['disposition']})", "  ")
+        shown = of_class if agrees else retry.capitalize() + "."
+        yield from _wrapped(f"{label('heading', 'retry', lang)}: {shown}", "  ")
+    disposition = f"{entry['disposition_label']} ({entry['disposition']})"
+    yield from _wrapped(f"{label('heading', 'disposition', lang)}: {disposition}", "  ")
     yield from _wrapped(_mapping(entry), "  ")
     for rule in entry.get("overrides", ()):
         yield ""
@@ -182,15 +184,17 @@ def _rule(rule: dict[str, Any]) -> Iterator[str]:
 
 
 def _mapping(entry: dict[str, Any]) -> str:
+    lang = entry["lang"]
     if entry["kind"] == "sip":
         if entry["q850"] is None:
             return ""
-        cause = entry["q850"]["asterisk"]["cause"]
-        return f"Asterisk files it as Q.850 cause {cause} ({entry['q850']['asterisk']['text']})."
+        asterisk = entry["q850"]["asterisk"]
+        return f"{label('heading', 'q850', lang)}: {asterisk['cause']} ({asterisk['text']})"
     asterisk = entry["sip"]["asterisk"]
-    codes = ", ".join(map(str, asterisk["candidates"])) or "none"
-    sent = f" The caller is sent {asterisk['sent_to_caller']}." if asterisk["sent_to_caller"] else ""
-    return f"SIP codes that Asterisk files as this cause: {codes}.{sent}"
+    codes = ", ".join(map(str, asterisk["candidates"])) or "-"
+    sent = asterisk["sent_to_caller"]
+    told = f"{label('heading', 'candidates', lang)}: {codes}."
+    return f"{told} {label('heading', 'sent', lang)}: {sent}." if sent else told
 
 
 def _points(title: str, texts: list[str]) -> Iterator[str]:

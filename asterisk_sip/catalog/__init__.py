@@ -9,6 +9,7 @@ from .asterisk import (
 )
 from .dispositions import Disposition, E425Group, all_dispositions, disposition, e425_groups
 from .q850 import Q850Cause, Q850ToSip, SipToQ850, all_causes, q850_cause, q850_to_sip, sip_to_q850
+from .redress import Redress, redress_contact
 from .sip import SipClass, SipCode, all_codes, class_rule, sip_class, sip_code
 from .tables import UnknownLanguageError
 from .words import LANGUAGES, CodeText, code_text, disposition_text, hint, label, q850_reason, q850_text
@@ -21,6 +22,7 @@ __all__ = [
     "E425Group",
     "Q850Cause",
     "Q850ToSip",
+    "Redress",
     "SipClass",
     "SipCode",
     "SipToQ850",
@@ -43,6 +45,7 @@ __all__ = [
     "q850_reason",
     "q850_text",
     "q850_to_sip",
+    "redress_contact",
     "sip_class",
     "sip_code",
     "sip_to_q850",
