@@ -332,3 +332,16 @@ def test_a_replay_gives_the_same_bytes_each_time(tmp_path: Path, *, timestamps: 
     ]
     assert printed[0] == printed[1] == [json.dumps(to_json(call)) for call in records(script.stream())]
     assert len(printed[0]) == 2
+
+
+def test_a_recording_that_begins_in_the_middle_of_a_dial_gives_one_record() -> None:
+    """The dialled leg hangs up before its caller was seen by an event of its own."""
+    script = AmiScript()
+    caller = script.incoming("PJSIP/caller", exten="486")
+    leg = script.dial(caller, "PJSIP/acme", "486@acme")
+    script.reject(leg, "486 Busy Here", cause=17)
+    script.hangup(caller, cause=17)
+    end = next(number for number, message in enumerate(script.events) if message.startswith(b"Event: DialEnd"))
+    (seen,) = records(script.greeting() + b"".join(script.events[end:]))
+    assert seen.partial
+    assert seen.sip.code == 486

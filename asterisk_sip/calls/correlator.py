@@ -165,6 +165,8 @@ class Correlator:
         attempt = self._try(event.dest, event.at)
         if attempt is None or attempt.dial_status is not None:
             return []
+        if event.source is not None:  # who dials is still there: the call does not end with the leg it dialled
+            self._leg(event.source, event.at)
         attempt.dial_status = event.status
         attempt.forward = event.forward
         if event.dest.heard is not None:

@@ -85,6 +85,7 @@ class DialEnded(NamedTuple):
     dest: Channel
     status: str
     forward: str | None
+    source: Channel | None = None
 
 
 class HangupRequested(NamedTuple):

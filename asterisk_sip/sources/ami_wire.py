@@ -186,7 +186,8 @@ def _dial_progressed(headers: Headers, at: float) -> ev.Event:
 
 def _dial_ended(headers: Headers, at: float) -> ev.Event:
     dest = _glimpse(headers, "Dest")._replace(heard=headers.heard("Dest"))
-    return ev.DialEnded(at, dest, headers.get("DialStatus"), headers.get("Forward") or None)
+    source = _glimpse(headers) if headers.get("Uniqueid") else None
+    return ev.DialEnded(at, dest, headers.get("DialStatus"), headers.get("Forward") or None, source)
 
 
 def _requested(headers: Headers, at: float) -> ev.Event:
