@@ -10,7 +10,8 @@ from tests.lab.ami import Recorder
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
 from tests.lab.options import PbxOptions, Release
-from tests.lab.scenarios import SCENARIOS, Scenario, Setup
+from tests.lab.scenario import Scenario, Setup
+from tests.lab.scenarios import SCENARIOS
 from tests.lab.wait import until
 
 RELEASES: tuple[Release, ...] = ("22", "16")
@@ -66,7 +67,7 @@ async def record_one(lab: Lab, scenario: Scenario, setup: Setup, path: Path) -> 
     """Play one scenario and write every byte that the user ``companion`` received meanwhile; give how many."""
     lab.forget()
     async with Recorder(lab.pbx.host, lab.pbx.ports.ami, path) as recorder:
-        await recorder.connect(lab.pbx.companion.name, lab.pbx.companion.secret, events="call,system")
+        await recorder.connect(lab.pbx.companion.name, lab.pbx.companion.secret, events=scenario.events)
         await recorder.action("CoreSettings")
         await recorder.action("Ping")
         await scenario.play(lab, setup)

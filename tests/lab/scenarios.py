@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Literal
-
 from tests.lab.lab import Lab
+from tests.lab.scenario import Play, Scenario, Setup, dials
+from tests.lab.shapes import SHAPES
 from tests.lab.sip_message import Headers
 from tests.lab.sip_phrases import PHRASES
 from tests.lab.sip_script import Reply, Script, rejecting
 
-# How the PBX is set up: with the line of the product, without it, or with the line and over chan_sip (release 16).
-Setup = Literal["", "noline", "chansip"]
-Play = Callable[[Lab, Setup], Awaitable[object]]
+__all__ = ["FINAL_CODES", "SCENARIOS", "Scenario", "Setup"]
 
 FINAL_CODES = tuple(code for code in PHRASES if code >= 400)
 HANGUP_CAUSES = (1, 3, 16, 17, 18, 19, 20, 26, 27, 28, 31, 34, 38, 41, 42, 44, 50, 58, 88, 102, 111, 127)
@@ -35,30 +31,10 @@ ODD_PHRASES: dict[str, bytes] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One situation. ``also``: the other setups in which it is worth a recording."""
-
-    name: str
-    sentence: str
-    play: Play
-    also: tuple[Setup, ...] = field(default=())
-    plain: bool = True  # worth a recording with the line, over PJSIP
-
-
 def trunk(setup: Setup, user: str, seconds: int | None = None, name: str = "acme") -> str:
     """Give the extension that dials ``user`` at a trunk, over PJSIP or over chan_sip."""
     tail = "" if seconds is None else f".{seconds}"
     return f"{'sip' if setup == 'chansip' else 'trunk'}.{name}.{user}{tail}"
-
-
-def dials(exten: str, bye_after_s: float | None = 0.3) -> Play:
-    """Play one call of the caller to an extension."""
-
-    async def play(lab: Lab, _: Setup) -> object:
-        return await lab.caller.call(exten, bye_after_s=bye_after_s)
-
-    return play
 
 
 def over_trunk(user: str, seconds: int | None = None, name: str = "acme", script: Script | None = None) -> Play:
@@ -256,4 +232,5 @@ SCENARIOS = (
     Scenario("inbound-phone-busy", "a call from trunk acme to a phone that is busy", phone_busy),
     Scenario("all-codes", "every registered final code, one call each", all_codes, ("noline", "chansip")),
     Scenario("burst", "20 calls of ten kinds at 40 a second", burst),
+    *SHAPES,
 )

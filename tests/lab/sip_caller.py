@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -11,6 +11,7 @@ from typing import Self
 from tests.lab import sip_message as sip
 from tests.lab.errors import SipError
 from tests.lab.sip_message import Headers, SipMessage
+from tests.lab.wait import until
 
 T1_S = 0.5
 TIMER_B_S = 32.0
@@ -37,7 +38,8 @@ class _Call:
     inbox: asyncio.Queue[SipMessage] = field(default_factory=asyncio.Queue)
     statuses: list[int] = field(default_factory=list)
     cseq: int = 1
-    acks: list[bytes] = field(default_factory=list)
+    peer: str = ""  # To of the newest response that has a tag
+    contact: str = ""  # the PBX's address in this call, once it has shown one
 
 
 class SipCaller:
@@ -77,6 +79,7 @@ class SipCaller:
         cancel_on: int | None = None,
         cancel_after_s: float | None = None,
         bye_after_s: float | None = None,
+        hang_up: asyncio.Event | None = None,
         headers: Headers = (),
         within_s: float = 90.0,
     ) -> Outcome:
@@ -84,12 +87,13 @@ class SipCaller:
 
         ``cancel_on``: send CANCEL when that provisional status comes, after ``cancel_after_s`` more seconds;
         ``cancel_after_s`` alone counts from the first response. ``bye_after_s``: hang up that long after the answer;
-        None waits for the far end. Raise SipError when nothing final came ``within_s``.
+        None waits for the far end. ``hang_up``: when it is set, CANCEL or BYE, as the call then stands. Raise SipError
+        when nothing final came ``within_s``.
         """
         call = self._new(exten, headers)
         try:
             async with asyncio.timeout(within_s):
-                return await self._run(call, cancel_on, cancel_after_s, bye_after_s)
+                return await self._run(call, cancel_on, cancel_after_s, bye_after_s, hang_up or asyncio.Event())
         except TimeoutError:
             raise SipError(f"call to {exten}: not over within {within_s:g} s, heard {call.statuses}") from None
         finally:
@@ -105,12 +109,44 @@ class SipCaller:
             tasks.append(asyncio.create_task(self.call(exten, bye_after_s=bye_after_s)))
         return await asyncio.gather(*tasks)
 
+    async def in_call(self, exten: str, status: int = 200) -> str:
+        """Wait until a call to ``exten`` has heard ``status``; give its Call-ID."""
+
+        def found() -> str | None:
+            calls = [call for call in self._calls.values() if call.exten == exten and status in call.statuses]
+            return calls[-1].call_id if calls else None
+
+        await until(found, f"{status} for the call to {exten}")
+        call_id = found()
+        assert call_id is not None
+        return call_id
+
+    def refer(self, call_id: str, target: str) -> None:
+        """Ask the PBX to transfer the far end of a call to ``target``: what stands in the brackets of Refer-To."""
+        call = self._calls[call_id]
+        who = ("Referred-By", f"<sip:{self.number}@{self.host}>")
+        self._send(self._ask(call, "REFER", ("Refer-To", f"<{target}>"), who).encode())
+
+    def replaces(self, call_id: str) -> str:
+        """Give the Refer-To of an attended transfer onto a call of this caller (RFC 3891)."""
+        call = self._calls[call_id]
+        mine = sip.parameter(call.invite.get("from").rpartition(">")[2], "tag")
+        theirs = sip.parameter(call.peer.rpartition(">")[2], "tag")
+        value = urllib.parse.quote(f"{call_id};to-tag={theirs};from-tag={mine}", safe="")
+        return f"sip:{call.exten}@{self.host}:{self.pbx_port}?Replaces={value}"
+
     # ---- within --------------------------------------------------------------------------------------------------
 
     async def _run(
-        self, call: _Call, cancel_on: int | None, cancel_after_s: float | None, bye_after_s: float | None
+        self,
+        call: _Call,
+        cancel_on: int | None,
+        cancel_after_s: float | None,
+        bye_after_s: float | None,
+        hang_up: asyncio.Event,
     ) -> Outcome:
         cancelling: asyncio.Task[None] | None = None
+        leaving = asyncio.create_task(self._leave(call, hang_up))
         provisionals: list[int] = []
         retransmitting = asyncio.create_task(self._insist(call.invite.encode()))
         try:
@@ -128,22 +164,27 @@ class SipCaller:
                 break
         finally:
             retransmitting.cancel()
+            leaving.cancel()
             if cancelling is not None:
                 cancelling.cancel()
         reasons, ended_by = tuple(message.all("reason")), "cancel" if message.status == 487 else "reject"
         if message.status < 300:
-            reasons, ended_by = await self._talk(call, message, bye_after_s)
+            reasons, ended_by = await self._talk(call, bye_after_s, hang_up)
         return Outcome(call.exten, message.status, message.phrase, tuple(provisionals), reasons, ended_by, call.call_id)
 
-    async def _talk(self, call: _Call, answer: SipMessage, bye_after_s: float | None) -> tuple[tuple[str, ...], str]:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(bye_after_s):
-                while True:
-                    message = await call.inbox.get()
-                    if message.is_request and message.method == "BYE":
-                        return tuple(message.all("reason")), "pbx"
-        call.cseq += 1
-        bye = self._request(call, "BYE", sip.address(answer.get("contact")), answer.get("to"))
+    async def _talk(
+        self, call: _Call, bye_after_s: float | None, hang_up: asyncio.Event
+    ) -> tuple[tuple[str, ...], str]:
+        hearing = asyncio.create_task(self._hear_bye(call))
+        leaving = asyncio.create_task(hang_up.wait())
+        try:
+            await asyncio.wait((hearing, leaving), timeout=bye_after_s, return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                return tuple(hearing.result().all("reason")), "pbx"
+        finally:
+            hearing.cancel()
+            leaving.cancel()
+        bye = self._ask(call, "BYE")
         retransmitting = asyncio.create_task(self._insist(bye.encode()))
         try:
             while True:
@@ -152,6 +193,22 @@ class SipCaller:
                     return (), "caller"
         finally:
             retransmitting.cancel()
+
+    async def _hear_bye(self, call: _Call) -> SipMessage:
+        while True:
+            message = await call.inbox.get()
+            if message.is_request and message.method == "BYE":
+                return message
+
+    async def _leave(self, call: _Call, hang_up: asyncio.Event) -> None:
+        await hang_up.wait()
+        await self._cancel(call, 0.0)
+
+    def _ask(self, call: _Call, method: str, *more: tuple[str, str]) -> SipMessage:
+        call.cseq += 1
+        request = self._request(call, method, call.contact, call.peer)
+        request.headers += more
+        return request
 
     async def _insist(self, data: bytes) -> None:
         pause = T1_S
@@ -208,6 +265,9 @@ class SipCaller:
         if call is not None:
             if not message.is_request and message.cseq_method == "INVITE":
                 call.statuses.append(message.status)
+                if message.to_tag:
+                    call.peer = message.get("to")
+                call.contact = sip.address(message.get("contact")) or call.contact
             call.inbox.put_nowait(message)
 
     def _acknowledge(self, final: SipMessage) -> None:

@@ -40,6 +40,7 @@ class PeerCall:
     cancel_reasons: list[str] = field(default_factory=list)
     bye_reasons: list[str] = field(default_factory=list)
     retransmissions: int = 0
+    cseq: int = 0  # of the last request the peer sent
     task: asyncio.Task[None] | None = None
 
     @property
@@ -100,6 +101,16 @@ class SipPeer:
         self.calls.clear()
         self.requests.clear()
         self._by_id = {key: call for key, call in self._by_id.items() if call.going_on}
+
+    async def hang_up(self, call: PeerCall) -> None:
+        """End an answered call."""
+        call.ended_by = "peer"
+        await self._ask(call, "BYE", call.script.bye_headers)
+
+    async def refer(self, call: PeerCall, target: str) -> None:
+        """Ask the PBX to transfer an answered call to ``target``: what stands between the brackets of Refer-To."""
+        who = ("Referred-By", f"<sip:{call.user}@{self.host}>")
+        await self._ask(call, "REFER", (self._contact(), ("Refer-To", f"<{target}>"), who))
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -192,7 +203,7 @@ class SipPeer:
             await self._reply(call, reply)
         if call.final == 200 and call.script.bye_after_s is not None:
             await asyncio.sleep(call.script.bye_after_s)
-            await self._bye(call)
+            await self.hang_up(call)
 
     async def _reply(self, call: PeerCall, reply: Reply) -> None:
         body = sip.sdp(self.host) if reply.status in (183, 200) else b""
@@ -212,9 +223,9 @@ class SipPeer:
                 return
             call.send(call.last)
 
-    async def _bye(self, call: PeerCall) -> None:
-        call.ended_by = "peer"
+    async def _ask(self, call: PeerCall, method: str, more: sip.Headers) -> None:
         invite = call.invite
+        call.cseq += 1
         branch = f"z9hG4bK{sip.token()}"
         via = f"SIP/2.0/{'TCP' if call.reliable else 'UDP'} {self.host}:{self.port};branch={branch}"
         headers = [
@@ -223,11 +234,11 @@ class SipPeer:
             ("From", f"{invite.get('to')};tag={call.tag}"),
             ("To", invite.get("from")),
             ("Call-ID", invite.call_id),
-            ("CSeq", "1 BYE"),
+            ("CSeq", f"{call.cseq} {method}"),
             ("X-Lab-Role", self.role),
-            *call.script.bye_headers,
+            *more,
         ]
-        data = SipMessage(f"BYE {sip.address(invite.get('contact'))} SIP/2.0", headers).encode()
+        data = SipMessage(f"{method} {sip.address(invite.get('contact'))} SIP/2.0", headers).encode()
         answered = self._waiting[branch] = asyncio.Event()
         try:
             for pause in RETRANSMIT_S:

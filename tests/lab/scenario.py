@@ -1,0 +1,35 @@
+"""What a scenario is, and the simplest way to play one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tests.lab.lab import Lab
+
+# How the PBX is set up: with the line of the product, without it, or with the line and over chan_sip (release 16).
+Setup = Literal["", "noline", "chansip"]
+Play = Callable[[Lab, Setup], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One situation. ``also``: the other setups in which it is worth a recording."""
+
+    name: str
+    sentence: str
+    play: Play
+    also: tuple[Setup, ...] = field(default=())
+    plain: bool = True  # worth a recording with the line, over PJSIP
+    events: str = "call,system"  # the classes that are recorded
+    ends_the_pbx: bool = False
+
+
+def dials(exten: str, bye_after_s: float | None = 0.3) -> Play:
+    """Play one call of the caller to an extension."""
+
+    async def play(lab: Lab, _: Setup) -> object:
+        return await lab.caller.call(exten, bye_after_s=bye_after_s)
+
+    return play

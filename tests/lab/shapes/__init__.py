@@ -1,0 +1,7 @@
+"""Every shape of call beyond one Dial: queues, transfers, diversions, parking, a manager's hand."""
+
+from __future__ import annotations
+
+from tests.lab.shapes import queues
+
+SHAPES = (*queues.SCENARIOS,)
