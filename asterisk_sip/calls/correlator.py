@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
 from asterisk_sip.calls.bounded import Bounded, Limits
-from asterisk_sip.calls.state import ENDED, Call, Leg, Try, peer_of
+from asterisk_sip.calls.state import GAVE_UP, LEFT, WAITING, Call, Leg, Try, peer_of
 
 
 class Correlator:
@@ -148,11 +148,16 @@ class Correlator:
             call.partial = True
             return []
         source = dialer[1].uniqueid if dialer is not None else None
-        stage = self._stage(call, source)
-        call.tries.append(Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at))
-        call.tries[-1].peer_alive_at = self._peers.get(peer_of(leg.name))
+        stage = call.stage_of_next(source)
+        attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
+        attempt.by_queue = event.dial_string.startswith(
+            leg.name.partition("/")[0] + "/"
+        )  # Dial leaves the technology out
+        attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
-            call.tries[-1].requested_before_end = True
+            attempt.requested_before_end = True
+        call.tries.append(attempt)
+        call.first_requested = None  # whoever left before, the call goes on
         return []
 
     def _dial_progressed(self, event: ev.DialProgressed) -> list[Call]:
@@ -181,8 +186,10 @@ class Correlator:
         call, leg = found
         if leg.requested_at is None:
             leg.requested_at = event.at
-        if leg.up_at is not None:
-            call.first_requested = call.first_requested or leg.uniqueid
+        if leg.queue == WAITING or (leg.queue is None and call.waits_for_an_agent(leg.uniqueid)):
+            leg.queue = GAVE_UP
+        if leg.up_at is not None and call.first_requested not in call.alive:
+            call.first_requested = leg.uniqueid
         attempt = call.try_of(leg.uniqueid)
         if attempt is not None and not attempt.over:
             attempt.requested_before_end = True
@@ -196,6 +203,18 @@ class Correlator:
         leg.cause, leg.cause_text, leg.tech_cause = event.cause, event.cause_text, event.tech_cause
         self._bury(call, leg, event.at)
         return [] if call.alive else [self._close(call)]
+
+    def _queue_joined(self, event: ev.QueueJoined) -> list[Call]:
+        found = self._leg(event.channel, event.at)
+        if found is not None:
+            found[1].queue = WAITING
+        return []
+
+    def _queue_left(self, event: ev.QueueLeft) -> list[Call]:
+        found = self._leg(event.channel, event.at)
+        if found is not None and found[1].queue == WAITING:
+            found[1].queue = LEFT
+        return []
 
     def _shut_down(self, event: ev.ShutDown) -> list[Call]:
         return self.drop_all(event.at)
@@ -256,25 +275,6 @@ class Correlator:
             self._call_of[uniqueid] = other
         return other
 
-    def _stage(self, call: Call, dialer: str | None) -> int:
-        """Return the stage of an attempt that begins now.
-
-        It shares the stage of the dialer's last attempts while one of them is pending (forks, ring groups) or was
-        forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local.
-        """
-        mine = [attempt for attempt in call.tries if attempt.dialer == dialer]
-        if mine:
-            last = mine[-1].stage
-            same = [attempt for attempt in mine if attempt.stage == last]
-            if any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same) or same[-1].forward:
-                return last
-        elif dialer is not None and call.legs[dialer].pair is not None:
-            parent = call.try_of(call.legs[dialer].pair or "")
-            if parent is not None:
-                return parent.stage
-        call.stages += 1
-        return call.stages
-
     def _try(self, dest: ev.Channel, at: float) -> Try | None:
         found = self._leg(dest, at)
         if found is None:
@@ -302,6 +302,8 @@ class Correlator:
         elif leg.uniqueid != call.linkedid and len(call.legs) > self._limits.legs_per_call:
             del call.legs[leg.uniqueid]  # no record tells of it
         call.alive.discard(leg.uniqueid)
+        if call.first_requested == leg.uniqueid and call.talks_on_without(leg.uniqueid):
+            call.first_requested = None
         del self._call_of[leg.uniqueid]
         self._ended_legs[leg.uniqueid] = None
 
@@ -338,6 +340,8 @@ _HANDLERS: dict[type, Callable[..., list[Call]]] = {
     ev.HangupRequested: Correlator._requested,  # noqa: SLF001
     ev.HungUp: Correlator._hung_up,  # noqa: SLF001
     ev.ChannelsListed: Correlator._listed,  # noqa: SLF001
+    ev.QueueJoined: Correlator._queue_joined,  # noqa: SLF001
+    ev.QueueLeft: Correlator._queue_left,  # noqa: SLF001
     ev.Booted: Correlator._nothing,  # noqa: SLF001
     ev.ShutDown: Correlator._shut_down,  # noqa: SLF001
 }

@@ -22,7 +22,7 @@ from asterisk_sip.calls.model import (
 )
 from asterisk_sip.calls.overrides import Case, Override, Told, overridden
 from asterisk_sip.calls.state import Call, Leg
-from asterisk_sip.calls.verdict import ANSWERED, Judged, judge
+from asterisk_sip.calls.verdict import ANSWERED, Judged, Verdict, judge
 
 TOLD_BY_THE_FAR_END = (Grade.WIRE, Grade.REPORTED)
 
@@ -74,7 +74,7 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         linkedid=call.linkedid,
         started_at=utc(call.began_at),
         ended_at=utc(call.last_at),
-        answered_at=utc(deciding.attempt.answered_at if deciding is not None else root.up_at),
+        answered_at=utc(_answered_at(verdict, root)),
         duration_ms=_ms(call.began_at, call.last_at),
         direction=_direction(root, attempts, around),
         caller=Caller(root.caller_number, root.caller_name, endpoint),
@@ -230,6 +230,12 @@ def _direction(root: Leg, attempts: tuple[Attempt, ...], around: Surroundings) -
     if around.trunk_of(endpoint_of(root)) is not None and not root.dialled_by_us:
         return "inbound"
     return "outbound" if any(attempt.trunk is not None for attempt in attempts) else "internal"
+
+
+def _answered_at(verdict: Verdict, root: Leg) -> float | None:
+    if verdict.disposition != ANSWERED:
+        return None
+    return verdict.deciding.attempt.answered_at if verdict.deciding is not None else root.up_at
 
 
 def _dialled_by_caller(root: Leg, attempts: tuple[Attempt, ...]) -> str | None:

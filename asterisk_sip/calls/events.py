@@ -107,6 +107,20 @@ class HungUp(NamedTuple):
     tech_cause: int | None
 
 
+class QueueJoined(NamedTuple):
+    """A caller waits in a queue from now on (AMI class ``agent``)."""
+
+    at: float
+    channel: Channel
+
+
+class QueueLeft(NamedTuple):
+    """A caller waits in a queue no more: an agent took the call, the time was over, or the caller gave up."""
+
+    at: float
+    channel: Channel
+
+
 class Booted(NamedTuple):
     """Asterisk is fully booted (sent after each login too)."""
 
@@ -138,6 +152,8 @@ Event = (
     | HangupRequested
     | HungUp
     | ChannelsListed
+    | QueueJoined
+    | QueueLeft
     | Booted
     | ShutDown
 )

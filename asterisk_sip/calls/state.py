@@ -9,6 +9,8 @@ from asterisk_sip.calls.events import Channel
 
 TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
 
+WAITING, GAVE_UP, LEFT = "waiting", "gave up", "left"  # a caller and a queue
+
 # (phase, what came) -> next phase. What is not here changes nothing: a repeat, or news that came too late.
 # What comes: DialState's and DialEnd's DialStatus in Asterisk's words (main/dial.c), and the channel's own state.
 MOVES: dict[tuple[str, str], str] = {
@@ -56,6 +58,7 @@ class Leg:
     requested_at: float | None = None  # when the far end asked to end it
     pair: str | None = None  # the other half of a Local channel
     dialled_by_us: bool = False  # the destination of an attempt
+    queue: str | None = None  # WAITING in a queue, GAVE_UP there, or LEFT it otherwise
 
     def see(self, channel: Channel, at: float) -> None:
         """Take what an event shows of the channel."""
@@ -87,6 +90,7 @@ class Try:
     dial_string: str
     began_at: float
     began_seen: bool = True
+    by_queue: bool = False
     phase: str = TRYING
     alive_at: float | None = None  # first ringing, progress or answer
     ringing_at: float | None = None
@@ -152,6 +156,36 @@ class Call:
     def try_of(self, uniqueid: str) -> Try | None:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
+
+    def stage_of_next(self, dialer: str | None) -> int:
+        """Return the stage of an attempt that begins now.
+
+        It shares the stage of the dialer's last attempts while one of them is pending (forks, ring groups) or was
+        forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local.
+        """
+        mine = [attempt for attempt in self.tries if attempt.dialer == dialer]
+        if mine:
+            last = mine[-1].stage
+            same = [attempt for attempt in mine if attempt.stage == last]
+            if any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same) or same[-1].forward:
+                return last
+        elif dialer is not None and self.legs[dialer].pair is not None:
+            parent = self.try_of(self.legs[dialer].pair or "")
+            if parent is not None:
+                return parent.stage
+        self.stages += 1
+        return self.stages
+
+    def waits_for_an_agent(self, uniqueid: str) -> bool:
+        """Return whether the channel's newest attempt was a queue's and not answered: what is seen without events of
+        class ``agent``. A queue that has just given up looks the same."""
+        newest = next((attempt for attempt in reversed(self.tries) if attempt.dialer == uniqueid), None)
+        return newest is not None and newest.by_queue and newest.answered_at is None
+
+    def talks_on_without(self, leaver: str) -> bool:
+        """Return whether two far ends are still on the line when ``leaver`` has left: it did not end the call."""
+        others = (self.legs[uniqueid] for uniqueid in self.alive if uniqueid != leaver)
+        return sum(leg.up_at is not None and not leg.name.startswith("Local/") for leg in others) > 1
 
     def absorb(self, other: Call) -> None:
         """Take over all of a call that became one with this one."""

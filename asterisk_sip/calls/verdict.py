@@ -8,7 +8,7 @@ from asterisk_sip import catalog
 from asterisk_sip.calls import evidence
 from asterisk_sip.calls.evidence import Known
 from asterisk_sip.calls.model import Evidence, Grade, Outcome, SipStatus
-from asterisk_sip.calls.state import Call, Leg, Try
+from asterisk_sip.calls.state import GAVE_UP, LEFT, Call, Leg, Try
 
 ANSWERED, CANCELLED, FORWARDED, ELSEWHERE = "answered", "cancelled", "forwarded", "answered_elsewhere"
 
@@ -55,6 +55,8 @@ def judge(call: Call, version: str | None = None) -> Verdict:
     if not deciders:
         return _without_attempt(call, version, attempts)
     deciding = _deciding(deciders)
+    if deciding.disposition != CANCELLED and _gave_up_in_queue(call):  # while no agent was being called
+        return Verdict(Outcome.ABANDONED, CANCELLED, _of_caller(call, version), "caller", None, attempts)
     outcome = Outcome.ABANDONED if deciding.disposition in (CANCELLED, ELSEWHERE) else Outcome.FAILED
     released_by = _released_failed(call, deciding)
     return Verdict(outcome, deciding.disposition, deciding.known, released_by, deciding, attempts)
@@ -135,8 +137,18 @@ def _of_cause(attempt: Try, leg: Leg, dial_status: str | None) -> str:
 
 
 def _failed_before(first: Judged, deciders: list[Judged]) -> bool:
-    harmless = (ANSWERED, ELSEWHERE, FORWARDED)
-    return any(judged.attempt.stage < first.attempt.stage and judged.disposition not in harmless for judged in deciders)
+    """Return whether a stage failed before the answered one. A queue that calls agent after agent does its work."""
+    harmless = (ANSWERED, ELSEWHERE, FORWARDED, CANCELLED)
+    return any(
+        judged.attempt.stage < first.attempt.stage
+        and judged.disposition not in harmless
+        and not judged.attempt.by_queue
+        for judged in deciders
+    )
+
+
+def _gave_up_in_queue(call: Call) -> bool:
+    return any(leg.queue == GAVE_UP for leg in call.legs.values())
 
 
 def _deciding(deciders: list[Judged]) -> Judged:
@@ -166,6 +178,10 @@ def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ..
     root = call.root
     if root is None:
         return Verdict(Outcome.FAILED, "unknown", _nothing_known(), "unknown", None, attempts)
+    if _gave_up_in_queue(call):
+        return Verdict(Outcome.ABANDONED, CANCELLED, _of_caller(call, version), "caller", None, attempts)
+    if root.queue == LEFT and not call.partial:
+        return Verdict(Outcome.FAILED, "no_answer", _of_caller(call, version), "pbx", None, attempts)
     if root.up_at is not None:
         released_by = "caller" if call.first_requested == root.uniqueid else "pbx"
         return Verdict(Outcome.ANSWERED, ANSWERED, _nothing_known(), released_by, None, attempts)
@@ -175,6 +191,11 @@ def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ..
     no_route = root.cause in NO_ROUTE_CAUSES
     disposition = "unknown" if root.cause is None else "unreachable" if no_route else "pbx_refused"
     return Verdict(Outcome.FAILED, disposition, known, "pbx", None, attempts)
+
+
+def _of_caller(call: Call, version: str | None) -> Known:
+    root = call.root
+    return evidence.of_caller(root, version) if root is not None else _nothing_known()
 
 
 def _nothing_known() -> Known:

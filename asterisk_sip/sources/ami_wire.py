@@ -200,6 +200,14 @@ def _hung_up(headers: Headers, at: float) -> ev.Event:
     return ev.HungUp(at, channel_of(headers), cause, headers.get("Cause-txt") or None, tech_cause)
 
 
+def _queue_joined(headers: Headers, at: float) -> ev.Event:
+    return ev.QueueJoined(at, channel_of(headers))
+
+
+def _queue_left(headers: Headers, at: float) -> ev.Event:
+    return ev.QueueLeft(at, channel_of(headers))
+
+
 def _booted(_headers: Headers, at: float) -> ev.Event:
     return ev.Booted(at)
 
@@ -223,6 +231,8 @@ WANTED: dict[str, Callable[[Headers, float], ev.Event]] = {
     "Hangup": _hung_up,
     "BridgeEnter": _seen,
     "BridgeLeave": _seen,
+    "QueueCallerJoin": _queue_joined,
+    "QueueCallerLeave": _queue_left,
     "FullyBooted": _booted,
     "Shutdown": _shut_down,
 }
