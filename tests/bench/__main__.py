@@ -14,7 +14,6 @@ from typing import Any
 from tests.bench import stream
 
 ROOT = Path(__file__).parents[2]
-RECORDING = ROOT / ".lab/captures/burst-22.ami"
 EVENTS = 60_000
 ROUNDS = 3
 READERS = ("floor", "panoramisk", "wire", "records")
@@ -29,7 +28,7 @@ SENTENCES = {
 def measure(folder: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     """Run every reader ``ROUNDS`` times, in turn; return how many events there were and what each run took."""
     data = folder / "stream.ami"
-    events = stream.write(RECORDING, EVENTS, data)
+    events = stream.write(EVENTS, data)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in READERS}
     with subprocess.Popen([sys.executable, "-m", "tests.bench.stream", str(data)], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
