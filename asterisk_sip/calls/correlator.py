@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
-from asterisk_sip.calls.bounded import Bounded, Limits
-from asterisk_sip.calls.state import GAVE_UP, LEFT, WAITING, Call, Leg, Try, peer_of
+from asterisk_sip.calls.inflight import InFlight
+from asterisk_sip.calls.state import GAVE_UP, LEFT, WAITING, Call, Try, peer_of
 
 
-class Correlator:
+class Correlator(InFlight):
     """The calls in flight on one PBX.
 
     Feed it events in the order in which they came. A call ends when its last channel has hung up. What was not seen
     from its beginning, or has a gap in it, is ``partial``.
     """
-
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
-        self._calls: OrderedDict[str, Call] = OrderedDict()  # by linkedid, the longest silent first
-        self._call_of: dict[str, Call] = {}  # by uniqueid of a leg
-        self._ended_legs: Bounded[str, None] = Bounded(self._limits.ended_legs)
-        self._generations: Bounded[str, int] = Bounded(self._limits.ended_legs)  # of linkedids that ended
-        self._peers: Bounded[str, float] = Bounded(self._limits.peers)  # when each last showed a sign of life
-        self._evicted: list[Call] = []  # given up to make room, not yet handed out
-        self.late_events = 0
-        self.given_up = 0
-
-    def __len__(self) -> int:
-        return len(self._calls)
 
     def feed(self, event: ev.Event) -> list[Call]:
         """Take one event; return the calls that ended with it."""
@@ -38,21 +23,6 @@ class Correlator:
         if self._evicted:
             ended, self._evicted = [*self._evicted, *ended], []
         return ended
-
-    def expire(self, now: float) -> list[Call]:
-        """Give up calls of which nothing was heard for ``Limits.age_s`` seconds; return them, marked partial."""
-        given_up = []
-        while self._calls and next(iter(self._calls.values())).last_at < now - self._limits.age_s:
-            given_up.append(self._give_up())
-        return given_up
-
-    def mark_gap(self, gap_id: str) -> None:
-        """Mark every call in flight as partial: something may have happened that nobody saw."""
-        for call in self._calls.values():
-            call.partial = True
-            call.changed = True
-            if gap_id not in call.gap_ids:
-                call.gap_ids = (*call.gap_ids, gap_id)
 
     def reconcile(self, alive: Iterable[ev.Channel], at: float) -> list[Call]:
         """Compare with the channels that are alive after a gap; return the calls that ended unseen, marked partial.
@@ -77,30 +47,6 @@ class Correlator:
         if gap_id is not None:
             self.mark_gap(gap_id)
         return self.reconcile((), at)
-
-    def unsaved(self, now: float, every_s: float) -> list[Call]:
-        """Return the calls in flight that changed and were not saved in the last ``every_s`` seconds; now they are."""
-        due = [
-            call
-            for call in self._calls.values()
-            if call.changed and (call.saved_at is None or call.saved_at <= now - every_s)
-        ]
-        for call in due:
-            call.changed = False
-            call.saved_at = now
-            if call.linkedid not in call.saved_as:
-                call.saved_as = (*call.saved_as, call.linkedid)
-        return due
-
-    def restore(self, calls: Iterable[Call]) -> None:
-        """Take in calls in flight that an earlier run had remembered."""
-        for call in calls:
-            self._calls[call.linkedid] = call
-            for uniqueid in call.legs:
-                if uniqueid in call.alive:
-                    self._call_of[uniqueid] = call
-                else:
-                    self._ended_legs[uniqueid] = None
 
     # what each event does
 
@@ -150,9 +96,7 @@ class Correlator:
         source = dialer[1].uniqueid if dialer is not None else None
         stage = call.stage_of_next(source)
         attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
-        attempt.by_queue = event.dial_string.startswith(
-            leg.name.partition("/")[0] + "/"
-        )  # Dial leaves the technology out
+        attempt.by_queue = event.dial_string.startswith(evidence.tech(leg) + "/")  # Dial leaves the technology out
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
             attempt.requested_before_end = True
@@ -171,7 +115,8 @@ class Correlator:
         if attempt is None or attempt.dial_status is not None:
             return []
         if event.source is not None:  # who dials is still there: the call does not end with the leg it dialled
-            self._leg(event.source, event.at)
+            dialer = self._leg(event.source, event.at)
+            self._same_call(self._call_of.get(event.dest.uniqueid), dialer[0] if dialer is not None else None)
         attempt.dial_status = event.status
         attempt.forward = event.forward
         if event.dest.heard is not None:
@@ -225,55 +170,11 @@ class Correlator:
     def _nothing(self, _event: ev.Booted) -> list[Call]:
         return []
 
-    # the bookkeeping
-
-    def _leg(self, channel: ev.Channel, at: float, *, began: bool = False) -> tuple[Call, Leg] | None:
-        """Return the leg an event is about and its call, new if need be; None when it is over or has no name."""
-        uniqueid = channel.uniqueid
-        call = self._call_of.get(uniqueid)
-        if call is None:
-            if not uniqueid or uniqueid in self._ended_legs:
-                self.late_events += 1
-                return None
-            call = self._adopt(channel, at, began=began)
-        elif channel.linkedid and channel.linkedid != call.linkedid:
-            call = self._merge(call, channel.linkedid)
-        self._touch(call, at)
-        leg = call.legs[uniqueid]
-        leg.see(channel, at)
-        return call, leg
-
-    def _adopt(self, channel: ev.Channel, at: float, *, began: bool) -> Call:
-        linkedid = channel.linkedid or channel.uniqueid
-        call = self._calls.get(linkedid)
-        if call is None:
-            while len(self._calls) >= self._limits.open_calls:
-                self._evicted.append(self._give_up())
-            call = Call(linkedid, self._next_generation(linkedid), at, at)
-            self._calls[linkedid] = call
-        if not began:
-            call.partial = True
-        call.legs[channel.uniqueid] = Leg(channel.uniqueid, channel.name, at, began)
-        call.alive.add(channel.uniqueid)
-        self._call_of[channel.uniqueid] = call
-        return call
-
-    def _next_generation(self, linkedid: str) -> int:
-        last = self._generations.get(linkedid)
-        return 0 if last is None else last + 1
-
-    def _merge(self, call: Call, linkedid: str) -> Call:
-        """Two calls became one (bridge, transfer): Asterisk gave a channel another linkedid."""
-        other = self._calls.get(linkedid)
-        del self._calls[call.linkedid]
-        if other is None:
-            call.linkedid, call.generation = linkedid, self._next_generation(linkedid)
-            self._calls[linkedid] = call
-            return call
-        other.absorb(call)
-        for uniqueid in call.alive:
-            self._call_of[uniqueid] = other
-        return other
+    def _same_call(self, one: Call | None, other: Call | None) -> None:
+        """Whoever dials took the place of another's channel (a transfer to a telephone that still rings)."""
+        if one is not None and other is not None and other is not one:
+            older, younger = sorted((one, other), key=lambda call: call.began_at)
+            self._join(older, younger)
 
     def _try(self, dest: ev.Channel, at: float) -> Try | None:
         found = self._leg(dest, at)
@@ -289,44 +190,6 @@ class Correlator:
             attempt.requested_before_end = leg.requested_at is not None
             call.tries.append(attempt)
         return attempt
-
-    def _bury(self, call: Call, leg: Leg, at: float) -> None:
-        leg.ended_at = at
-        attempt = call.try_of(leg.uniqueid)
-        if attempt is not None:
-            if attempt.heard is None or attempt.answered_at is None:
-                attempt.heard = leg.heard if leg.heard is not None else attempt.heard
-            attempt.move("end", at)
-            if evidence.shows_life(attempt, leg):
-                self._peers[peer_of(leg.name)] = at
-        elif leg.uniqueid != call.linkedid and len(call.legs) > self._limits.legs_per_call:
-            del call.legs[leg.uniqueid]  # no record tells of it
-        call.alive.discard(leg.uniqueid)
-        if call.first_requested == leg.uniqueid and call.talks_on_without(leg.uniqueid):
-            call.first_requested = None
-        del self._call_of[leg.uniqueid]
-        self._ended_legs[leg.uniqueid] = None
-
-    def _close(self, call: Call) -> Call:
-        self._calls.pop(call.linkedid, None)
-        root = call.root
-        if root is None or not root.seen_begin:
-            call.partial = True
-        self._generations[call.linkedid] = call.generation
-        return call
-
-    def _give_up(self) -> Call:
-        call = next(iter(self._calls.values()))
-        call.partial = True
-        self.given_up += 1
-        for uniqueid in sorted(call.alive):
-            self._bury(call, call.legs[uniqueid], call.last_at)
-        return self._close(call)
-
-    def _touch(self, call: Call, at: float) -> None:
-        call.last_at = max(call.last_at, at)
-        call.changed = True
-        self._calls.move_to_end(call.linkedid)
 
 
 _HANDLERS: dict[type, Callable[..., list[Call]]] = {

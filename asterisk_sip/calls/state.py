@@ -138,6 +138,7 @@ class Call:
     stages: int = 0
     partial: bool = False
     gap_ids: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()  # the linkedids of calls that became part of this one
     left_out: int = 0  # attempts over the bound
     first_requested: str | None = None  # the leg whose far end asked first to end an established call
     changed: bool = True  # since it was last saved
@@ -201,6 +202,7 @@ class Call:
         self.last_at = max(self.last_at, other.last_at)
         self.partial |= other.partial
         self.gap_ids = tuple(dict.fromkeys((*self.gap_ids, *other.gap_ids)))
+        self.joined = tuple(dict.fromkeys((*self.joined, *other.joined, other.linkedid)))
         self.left_out += other.left_out
         self.first_requested = self.first_requested or other.first_requested
         self.saved_as = (*self.saved_as, *other.saved_as)
@@ -217,7 +219,7 @@ def dump(call: Call) -> dict[str, Any]:
     data["legs"] = [[getattr(leg, name) for name in _LEG] for leg in call.legs.values()]
     data["tries"] = [[getattr(attempt, name) for name in _TRY] for attempt in call.tries]
     data["alive"] = sorted(call.alive)
-    data["gap_ids"], data["saved_as"] = list(call.gap_ids), list(call.saved_as)
+    data |= {name: list(getattr(call, name)) for name in _TUPLES}
     return data
 
 
@@ -232,6 +234,7 @@ def load(data: dict[str, Any]) -> Call:
         tries=tries,
         alive=set(data["alive"]),
         gap_ids=tuple(data["gap_ids"]),
+        joined=tuple(data["joined"]),
         saved_as=tuple(data["saved_as"]),
     )
 
@@ -239,4 +242,5 @@ def load(data: dict[str, Any]) -> Call:
 _LEG = tuple(Leg.__dataclass_fields__)
 _TRY = tuple(Try.__dataclass_fields__)
 _CALL = tuple(Call.__dataclass_fields__)
-_NOT_AS_IT_IS = ("legs", "tries", "alive", "changed", "gap_ids", "saved_as")
+_TUPLES = ("gap_ids", "joined", "saved_as")
+_NOT_AS_IT_IS = ("legs", "tries", "alive", "changed", *_TUPLES)

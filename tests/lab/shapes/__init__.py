@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.lab.shapes import queues
+from tests.lab.shapes import queues, transfers
 
-SHAPES = (*queues.SCENARIOS,)
+SHAPES = (*queues.SCENARIOS, *transfers.SCENARIOS)
