@@ -56,8 +56,7 @@ class Ear:
 
     booted: bool = False
     timestamps: bool | None = None
-    channel_events: int = 0
-    with_line: int = 0
+    calls_passed: bool = False
     variables: set[str] = field(default_factory=set)
     seen: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,10 +65,10 @@ class Ear:
         for event in events:
             if isinstance(event, ev.Booted):
                 self.booted = True
-            channel = getattr(event, "channel", None)
-            if isinstance(channel, ev.Channel):
-                self.channel_events += 1
-                self.with_line += channel.heard is not None
+            if isinstance(
+                event, ev.ChannelBegan | ev.HungUp
+            ):  # the whole event was looked at: it shows the line or not
+                self.calls_passed = True
                 self.seen.set()
 
     def link_up(self, version: str | None) -> None:
@@ -85,6 +84,11 @@ class Ear:
         for line in data.split(b"\n"):
             if b"ChanVariable: " in line:
                 self.variables.add(line.partition(b"ChanVariable: ")[2].decode("utf-8", "replace").strip())
+
+    @property
+    def with_line(self) -> bool:
+        """Whether events showed the line at work."""
+        return any("HANGUPCAUSE(" in variable for variable in self.variables)
 
 
 async def look_at(settings: AmiSettings, wait_s: float, config_dir: Path = Path("/etc/asterisk")) -> list[Remark]:
@@ -249,7 +253,7 @@ def _line_remark(configured: list[str] | None, ear: Ear, wait_s: float) -> Remar
         "manager.conf [general]",
         (THE_LINE,),
     )
-    if ear.channel_events:
+    if ear.calls_passed:
         return missing
     if configured is not None:
         if any("HANGUPCAUSE(" in line for line in configured):
