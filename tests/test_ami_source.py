@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -43,7 +42,7 @@ async def test_events_are_heard_in_order_several_in_one_read(pbx: ScriptedAmi) -
 
 async def test_an_event_may_be_split_over_reads_anywhere(pbx: ScriptedAmi) -> None:
     listener, event = Recorder(), hangup("1.1")
-    async with running(replace(patient(pbx), gather_ms=0), listener):  # each write is a read of its own
+    async with running(patient(pbx, gather_ms=0), listener):  # each write is a read of its own
         await until_up(listener)
         await pbx.send(event)
         await eventually(lambda: listener.hung_up, "the whole event")
