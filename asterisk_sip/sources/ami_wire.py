@@ -37,14 +37,14 @@ class Headers:
     Of a repeated header the first counts. Bytes that are not UTF-8 are shown as ``\\xNN``.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("text",)
 
     def __init__(self, block: bytes) -> None:
-        self._text = "\r\n" + block.decode("utf-8", "backslashreplace")
+        self.text = "\r\n" + block.decode("utf-8", "backslashreplace")
 
     def get(self, key: str, default: str = "") -> str:
         """Return a header's value, ``default`` when the message has none of that name."""
-        text = self._text
+        text = self.text
         marker = f"\r\n{key}: "
         start = text.find(marker)
         if start < 0:
@@ -55,7 +55,7 @@ class Headers:
 
     def heard(self, prefix: str = "") -> str | None:
         """Return the value of the channelvars line that tells the SIP status, None when the message lacks it."""
-        text = self._text
+        text = self.text
         marker = f"\r\n{prefix}ChanVariable: "
         start = text.find(marker)
         while start >= 0:
@@ -120,47 +120,54 @@ def _cause(headers: Headers) -> int | None:
     return cause if cause is not None and cause <= LAST_CAUSE else None
 
 
-def _known(text: str) -> str | None:
-    return text if text and text != "<unknown>" else None
+UNKNOWN = "<unknown>"
+"""What AMI writes where there is no number or name."""
+
+_SNAPSHOT = (
+    "Channel: (*) ChannelState: (*) ChannelStateDesc: * CallerIDNum: (*) CallerIDName: (*) ConnectedLineNum: * "
+    "ConnectedLineName: * Language: * AccountCode: (*) Context: (*) Exten: (*) Priority: * Uniqueid: (*) Linkedid: (*)"
+)
+"""How every release from 16 on writes a channel (main/manager_channels.c, ``..._channel_state_string_prefix``)."""
 
 
-def channel_of(headers: Headers, prefix: str = "") -> ev.Channel:
-    """Return the channel that a message's headers show; ``prefix`` is ``Dest``, ``LocalOne`` or ``LocalTwo``."""
-    get = headers.get
-    state = get(prefix + "ChannelState")
-    name = _known(get(prefix + "CallerIDName"))
+def _snapshot(prefix: str) -> re.Pattern[str]:
+    lines = (f"\r\n{prefix}{line}" for line in re.sub(r" (?=[A-Z])", "\n", _SNAPSHOT).split("\n"))
+    return re.compile("".join(lines).replace("*", "[^\r]*"))
+
+
+_SNAPSHOTS = {prefix: _snapshot(prefix) for prefix in ("", "Dest", "LocalOne", "LocalTwo")}
+
+
+def channel_of(headers: Headers, prefix: str = "", *, heard: bool = False) -> ev.Channel:
+    """Return the channel that a message's headers show; ``prefix`` is ``Dest``, ``LocalOne`` or ``LocalTwo``.
+
+    ``heard`` says whether to look for the status line too.
+    """
+    match = _SNAPSHOTS[prefix].search(headers.text)
+    if match is not None:
+        channel, state, number, name, account, context, exten, uniqueid, linkedid = match.groups()
+    else:
+        keys = ("Channel", "ChannelState", "CallerIDNum", "CallerIDName", "AccountCode", "Context", "Exten")
+        channel, state, number, name, account, context, exten = (headers.get(prefix + key) for key in keys)
+        uniqueid, linkedid = headers.get(prefix + "Uniqueid"), headers.get(prefix + "Linkedid")
     return ev.Channel(
-        get(prefix + "Channel"),
-        get(prefix + "Uniqueid"),
-        get(prefix + "Linkedid"),
+        channel,
+        uniqueid,
+        linkedid,
         state == "6",
         state == "5",
         state == "7",
-        _known(get(prefix + "CallerIDNum")),
-        unescape(name) if name is not None else None,
-        get(prefix + "AccountCode") or None,
-        get(prefix + "Context") or None,
-        get(prefix + "Exten") or None,
-        headers.heard(prefix),
-    )
-
-
-def _glimpse(headers: Headers, prefix: str = "") -> ev.Channel:
-    """Return which channel it is and its state: enough for events that come while it lives."""
-    get = headers.get
-    state = get(prefix + "ChannelState")
-    return ev.Channel(
-        get(prefix + "Channel"),
-        get(prefix + "Uniqueid"),
-        get(prefix + "Linkedid"),
-        state == "6",
-        state == "5",
-        state == "7",
+        None if number == UNKNOWN else number or None,
+        None if name == UNKNOWN else unescape(name) or None,
+        account or None,
+        context or None,
+        exten or None,
+        headers.heard(prefix) if heard else None,
     )
 
 
 def _seen(headers: Headers, at: float) -> ev.Event:
-    return ev.ChannelSeen(at, _glimpse(headers))
+    return ev.ChannelSeen(at, channel_of(headers))
 
 
 def _began(headers: Headers, at: float) -> ev.Event:
@@ -177,27 +184,27 @@ def _local(headers: Headers, at: float) -> ev.Event:
 
 def _dial_began(headers: Headers, at: float) -> ev.Event:
     source = channel_of(headers) if headers.get("Uniqueid") else None
-    return ev.DialBegan(at, source, _glimpse(headers, "Dest"), headers.get("DialString"))
+    return ev.DialBegan(at, source, channel_of(headers, "Dest"), headers.get("DialString"))
 
 
 def _dial_progressed(headers: Headers, at: float) -> ev.Event:
-    return ev.DialProgressed(at, _glimpse(headers, "Dest"), headers.get("DialStatus"))
+    return ev.DialProgressed(at, channel_of(headers, "Dest"), headers.get("DialStatus"))
 
 
 def _dial_ended(headers: Headers, at: float) -> ev.Event:
-    dest = _glimpse(headers, "Dest")._replace(heard=headers.heard("Dest"))
-    source = _glimpse(headers) if headers.get("Uniqueid") else None
+    dest = channel_of(headers, "Dest", heard=True)
+    source = channel_of(headers) if headers.get("Uniqueid") else None
     return ev.DialEnded(at, dest, headers.get("DialStatus"), headers.get("Forward") or None, source)
 
 
 def _requested(headers: Headers, at: float) -> ev.Event:
     cause, tech_cause = _cause(headers), _number(headers.get("TechCause"))
-    return ev.HangupRequested(at, _glimpse(headers), cause, tech_cause)
+    return ev.HangupRequested(at, channel_of(headers), cause, tech_cause)
 
 
 def _hung_up(headers: Headers, at: float) -> ev.Event:
     cause, tech_cause = _cause(headers), _number(headers.get("TechCause"))
-    return ev.HungUp(at, channel_of(headers), cause, headers.get("Cause-txt") or None, tech_cause)
+    return ev.HungUp(at, channel_of(headers, heard=True), cause, headers.get("Cause-txt") or None, tech_cause)
 
 
 def _queue_joined(headers: Headers, at: float) -> ev.Event:
