@@ -45,7 +45,7 @@ test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
 
-bench: setup ## measure speed, as ratios in one run
+bench: setup lab-build ## measure speed, as ratios in one run
 	$(BIN)/python -m tests.bench
 
 lab-build: setup ## build the two real PBXs into .lab (once)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bench import stream
+from tests.bench import live, stream
 
 ROOT = Path(__file__).parents[2]
 EVENTS = 60_000
@@ -66,7 +66,9 @@ def main() -> None:
     """Measure and print."""
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write(report(*measure(Path(folder))) + "\n")
+        sys.stdout.write(report(*measure(Path(folder))) + "\n\n")
+        sys.stderr.write("live calls through a real Asterisk\n")
+        sys.stdout.write(live.report(Path(folder)) + "\n")
 
 
 if __name__ == "__main__":
