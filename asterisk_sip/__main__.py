@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run one verb and leave with its exit code."""
-    from asterisk_sip.cli import main as run_cli  # noqa: PLC0415  what starts fast imports late
+    from asterisk_sip.cli import main as run_cli
 
     sys.exit(run_cli())
 

@@ -72,7 +72,7 @@ def calls(
     format_
         table: for a person. json: one whole record a line. csv: for a spreadsheet.
     """
-    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415  what starts fast imports late
+    from asterisk_sip.stores.base import CallQuery
 
     query = CallQuery(
         since=_moment("--since", since),
@@ -150,8 +150,8 @@ def explain(
     format_
         text: for a person. json: one explanation a line.
     """
-    from asterisk_sip import render_plain  # noqa: PLC0415
-    from asterisk_sip.catalog import explain as catalog  # noqa: PLC0415
+    from asterisk_sip import render_plain
+    from asterisk_sip.catalog import explain as catalog
 
     words = " ".join(query)
     if not (words or all_):
@@ -184,7 +184,7 @@ async def _calls(path: Path, query: CallQuery) -> list[CallRecord]:
 
 
 async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
-    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415
+    from asterisk_sip.stores.base import CallQuery
 
     store = await (_waited_for(path) if follow else _opened(path))
     try:
@@ -204,8 +204,8 @@ async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
 
 
 async def _opened(path: Path) -> SqliteStore:
-    from asterisk_sip.stores.base import MissingStoreError  # noqa: PLC0415
-    from asterisk_sip.stores.sqlite import SqliteStore  # noqa: PLC0415
+    from asterisk_sip.stores.base import MissingStoreError
+    from asterisk_sip.stores.sqlite import SqliteStore
 
     store = SqliteStore(path, readonly=True)
     try:
@@ -220,7 +220,7 @@ async def _opened(path: Path) -> SqliteStore:
 
 
 async def _waited_for(path: Path) -> SqliteStore:
-    from asterisk_sip.stores.base import MissingStoreError  # noqa: PLC0415
+    from asterisk_sip.stores.base import MissingStoreError
 
     told = False
     while True:
@@ -235,14 +235,14 @@ async def _waited_for(path: Path) -> SqliteStore:
 
 
 def _print_calls(records: list[CallRecord], format_: str) -> None:
-    from asterisk_sip import render_plain  # noqa: PLC0415
+    from asterisk_sip import render_plain
 
     if format_ == "json":
         sys.stdout.write("".join(render_plain.json_line(record) + "\n" for record in records))
     elif format_ == "csv":
         render_plain.csv_lines(records, sys.stdout)
     elif records:
-        from asterisk_sip import render  # noqa: PLC0415
+        from asterisk_sip import render
 
         render.print_calls(records)
 
@@ -251,14 +251,14 @@ def _print_live(records: list[CallRecord], format_: str) -> None:
     if format_ == "json":
         _print_calls(records, "json")
     elif records:
-        from asterisk_sip import render  # noqa: PLC0415
+        from asterisk_sip import render
 
         render.print_live(records)
     sys.stdout.flush()
 
 
 def _nothing(path: Path, query: CallQuery) -> str:
-    from asterisk_sip.stores.base import CallQuery  # noqa: PLC0415
+    from asterisk_sip.stores.base import CallQuery
 
     if query == CallQuery(limit=query.limit):
         return f"{path}: no call has failed since it was begun. To see whether the PBX is heard: asterisk-sip check\n"
@@ -266,7 +266,7 @@ def _nothing(path: Path, query: CallQuery) -> str:
 
 
 def _overrides(config: Path | None) -> list[dict[str, Any]]:
-    from asterisk_sip import config as configuration  # noqa: PLC0415
+    from asterisk_sip import config as configuration
 
     path = config or Path(os.environ.get("ASTERISK_SIP_CONFIG") or "asterisk-sip.toml")
     return [rule.model_dump() for rule in configuration.load(path, secrets=False).override]
@@ -281,7 +281,7 @@ def _store_path(config: Path | None, store: Path | None) -> Path:
         return store
     if config is None:
         return DEFAULT_STORE
-    from asterisk_sip import config as configuration  # noqa: PLC0415
+    from asterisk_sip import config as configuration
 
     return configuration.load(config, secrets=False).store.path
 

@@ -29,8 +29,8 @@ def run(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
     config
         The configuration file, see configs/asterisk-sip.toml.
     """
-    from asterisk_sip import config as configuration  # noqa: PLC0415  what starts fast imports late
-    from asterisk_sip import daemon  # noqa: PLC0415
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon
 
     loaded = configuration.load(config)
     daemon.set_up_log(loaded.log)
@@ -50,9 +50,9 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
 
 
 async def _demo(store: Path, shown: str) -> None:
-    from asterisk_sip import config as configuration  # noqa: PLC0415
-    from asterisk_sip import daemon, render  # noqa: PLC0415
-    from asterisk_sip import demo as recorded  # noqa: PLC0415
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon, render
+    from asterisk_sip import demo as recorded
 
     pbx = recorded.DemoPbx(recorded.load())
     await pbx.start()
@@ -131,7 +131,7 @@ def replay(
         for record in records:
             sys.stdout.write(json_line(record) + "\n")
     else:
-        from asterisk_sip import render  # noqa: PLC0415
+        from asterisk_sip import render
 
         render.print_calls(list(records))
     _tell_leftovers(reader)
@@ -142,8 +142,8 @@ def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path
     rules = tuple(TrunkRule(None, (pattern,)) for pattern in trunks)
     if config is None:
         return Surroundings(pbx, version, rules)
-    from asterisk_sip import config as configuration  # noqa: PLC0415
-    from asterisk_sip import daemon  # noqa: PLC0415
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon
 
     loaded = configuration.load(config, secrets=False)
     return Surroundings(pbx, version, rules + daemon.trunk_rules(loaded), daemon.override_rules(loaded))
@@ -159,8 +159,8 @@ def _tell_leftovers(reader: Replay) -> None:
 
 
 async def _store(records: Iterator[CallRecord], path: Path, keep: Literal["failures", "all"]) -> tuple[int, int]:
-    from asterisk_sip.stores.base import Batch  # noqa: PLC0415
-    from asterisk_sip.stores.sqlite import SqliteStore  # noqa: PLC0415
+    from asterisk_sip.stores.base import Batch
+    from asterisk_sip.stores.sqlite import SqliteStore
 
     store = SqliteStore(path, keep=keep)
     await store.open()
@@ -189,9 +189,9 @@ def check(*, config: Annotated[Path, Parameter(name=["--config", "-c"])], wait: 
     wait
         How many seconds to wait for a call to pass by, to see what its events carry.
     """
-    from asterisk_sip import check as checks  # noqa: PLC0415
-    from asterisk_sip import config as configuration  # noqa: PLC0415
-    from asterisk_sip import daemon, render  # noqa: PLC0415
+    from asterisk_sip import check as checks
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon, render
 
     loaded = configuration.load(config)
     daemon.set_up_log(loaded.log)

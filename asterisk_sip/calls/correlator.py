@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
@@ -19,7 +20,7 @@ class Correlator(InFlight):
 
     def feed(self, event: ev.Event) -> list[Call]:
         """Take one event; return the calls that ended with it."""
-        ended = _HANDLERS[type(event)](self, event)
+        ended = self._HANDLERS[type(event)](self, event)
         if self._evicted:
             ended, self._evicted = [*self._evicted, *ended], []
         return ended
@@ -191,20 +192,19 @@ class Correlator(InFlight):
             call.tries.append(attempt)
         return attempt
 
-
-_HANDLERS: dict[type, Callable[..., list[Call]]] = {
-    ev.ChannelBegan: Correlator._began,  # noqa: SLF001  the table belongs to the class
-    ev.ChannelSeen: Correlator._seen,  # noqa: SLF001
-    ev.ChannelRenamed: Correlator._renamed,  # noqa: SLF001
-    ev.LocalPaired: Correlator._paired,  # noqa: SLF001
-    ev.DialBegan: Correlator._dial_began,  # noqa: SLF001
-    ev.DialProgressed: Correlator._dial_progressed,  # noqa: SLF001
-    ev.DialEnded: Correlator._dial_ended,  # noqa: SLF001
-    ev.HangupRequested: Correlator._requested,  # noqa: SLF001
-    ev.HungUp: Correlator._hung_up,  # noqa: SLF001
-    ev.ChannelsListed: Correlator._listed,  # noqa: SLF001
-    ev.QueueJoined: Correlator._queue_joined,  # noqa: SLF001
-    ev.QueueLeft: Correlator._queue_left,  # noqa: SLF001
-    ev.Booted: Correlator._nothing,  # noqa: SLF001
-    ev.ShutDown: Correlator._shut_down,  # noqa: SLF001
-}
+    _HANDLERS: ClassVar[dict[type, Callable[..., list[Call]]]] = {
+        ev.ChannelBegan: _began,
+        ev.ChannelSeen: _seen,
+        ev.ChannelRenamed: _renamed,
+        ev.LocalPaired: _paired,
+        ev.DialBegan: _dial_began,
+        ev.DialProgressed: _dial_progressed,
+        ev.DialEnded: _dial_ended,
+        ev.HangupRequested: _requested,
+        ev.HungUp: _hung_up,
+        ev.ChannelsListed: _listed,
+        ev.QueueJoined: _queue_joined,
+        ev.QueueLeft: _queue_left,
+        ev.Booted: _nothing,
+        ev.ShutDown: _shut_down,
+    }
