@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -153,15 +153,26 @@ class Pipeline:
         """Open a desk for a PBX and take up the calls that an earlier run left in flight. Raises StoreError."""
         desk = Desk(around, limits, self.inbox)
         remembered = await self.store.open_calls(around.pbx)
-        if remembered:
-            began_at = max(open_call.seen_at for open_call in remembered)
-            desk.gap = _gap(around.pbx, began_at.timestamp(), "the companion was not running")
-            self._waiting.gaps.append(desk.gap)
+        desk.gap = await self._gap_since_last_run(around.pbx, remembered)
+        if remembered and desk.gap is not None:
             desk.correlator.restore(_restored(remembered, self._waiting))
             desk.correlator.mark_gap(desk.gap.id)
             log.info("calls in flight taken up from the last run", pbx=around.pbx, calls=len(desk.correlator))
         self.desks.append(desk)
         return desk
+
+    async def _gap_since_last_run(self, pbx: str, remembered: list[OpenCall]) -> Gap | None:
+        """Return the gap that lasts until a source listens: what the last run left open, else since its last sign."""
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        for gap in await self.store.gaps(now, now + timedelta(seconds=1), pbx):
+            if gap.ended_at is None:
+                return gap
+        if not remembered:
+            return None
+        began_at = max(open_call.seen_at for open_call in remembered)
+        gap = _gap(pbx, began_at.timestamp(), "the companion was not running")
+        self._waiting.gaps.append(gap)
+        return gap
 
     async def run(self) -> None:
         """Work for ever; when cancelled, work off what was heard, save what is in flight, and write all of it."""

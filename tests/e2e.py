@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -144,9 +143,16 @@ class Companion:
 
     def count(self) -> int:
         """How many calls are in the store."""
-        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=30)) as database:
-            [number] = database.execute("select count(*) from calls").fetchone()
+        [(number,)] = self._read("select count(*) from calls")
         return int(number)
+
+    def linkedids(self) -> list[str]:
+        """Which calls are in the store, one entry a row."""
+        return [linkedid for (linkedid,) in self._read("select linkedid from calls")]
+
+    def gaps(self) -> list[tuple[str, bool]]:
+        """Each gap in the store: its reason, and whether it is over."""
+        return [(reason, ended is not None) for reason, ended in self._read("select reason, ended_us from gaps")]
 
     async def recorded(self, number: int, within_s: float = 30.0) -> list[Record]:
         """Wait until the store holds so many calls; give them all, the oldest first."""
@@ -159,6 +165,10 @@ class Companion:
         said = await command("calls", *where, *options)
         assert said.code == 0, said.err
         return [json.loads(line) for line in reversed(said.out.splitlines())]
+
+    def _read(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=30)) as database:
+            return database.execute(query).fetchall()
 
     @property
     def _ended(self) -> bool:
@@ -214,7 +224,8 @@ class Witness(AmiClient):
 
 def by_linkedid(records: Iterable[Record]) -> dict[str, Record]:
     """Give the records by linkedid, and make sure that there is one for each."""
-    found = list(records)
-    twice = [linkedid for linkedid, number in Counter(each["linkedid"] for each in found).items() if number > 1]
-    assert not twice, f"more than one record: {twice}"
-    return {each["linkedid"]: each for each in found}
+    found: dict[str, Record] = {}
+    for record in records:
+        first_one = found.setdefault(record["linkedid"], record)
+        assert first_one is record, f"two records of one call:\n{first_one}\n{record}"
+    return found

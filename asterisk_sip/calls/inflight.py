@@ -86,7 +86,7 @@ class InFlight:
         uniqueid = channel.uniqueid
         call = self._call_of.get(uniqueid)
         if call is None:
-            if not uniqueid or uniqueid in self._ended_legs:
+            if not uniqueid or uniqueid in self._ended_legs or (not began and self._is_left_over(channel)):
                 self.late_events += 1
                 return None
             call = self._adopt(channel, at, began=began)
@@ -96,6 +96,14 @@ class InFlight:
         leg = call.legs[uniqueid]
         leg.see(channel, at)
         return call, leg
+
+    def _is_left_over(self, channel: ev.Channel) -> bool:
+        """Whether an unknown leg, whose beginning nobody saw, belongs to a call that is recorded already.
+
+        Who begins to listen while a call ends hears of one leg's end first: it looks like the whole call.
+        """
+        linkedid = channel.linkedid
+        return linkedid in self._generations and linkedid not in self._calls and linkedid not in self._joined
 
     def _adopt(self, channel: ev.Channel, at: float, *, began: bool) -> Call:
         linkedid = channel.linkedid or channel.uniqueid
