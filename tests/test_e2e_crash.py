@@ -167,6 +167,7 @@ async def test_a_pbx_that_crashes_leaves_partial_records_and_is_heard_again(own_
             calling.cancel()
             await asyncio.gather(calling, return_exceptions=True)
         truth = witness.truth()
+        await asyncio.sleep(0)  # asyncio closes sockets one round after it was asked to
         own_pbx.stop()
         own_pbx.start()
         await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
