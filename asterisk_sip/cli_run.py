@@ -90,7 +90,7 @@ async def _one_error(work: object) -> None:
 
 
 def replay(
-    files: list[Path],
+    files: Annotated[list[Path], Parameter(allow_leading_hyphen=True)],
     /,
     *,
     format: Literal["json", "table"] = "json",  # noqa: A002  the option is called --format
@@ -135,7 +135,7 @@ def replay(
 
         render.print_calls(list(records))
     _tell_leftovers(reader)
-    return 0
+    return 0 if reader.events or reader.banner else 1
 
 
 def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path | None) -> Surroundings:
