@@ -112,6 +112,7 @@ class Correlator(InFlight):
         return []
 
     def _dial_ended(self, event: ev.DialEnded) -> list[Call]:
+        self._picked_up(event)
         attempt = self._try(event.dest, event.at)
         if attempt is None or attempt.dial_status is not None:
             return []
@@ -134,7 +135,8 @@ class Correlator(InFlight):
             leg.requested_at = event.at
         if leg.queue == WAITING or (leg.queue is None and call.waits_for_an_agent(leg.uniqueid)):
             leg.queue = GAVE_UP
-        if leg.up_at is not None and call.first_requested not in call.alive:
+        far_end = leg.up_at is not None and evidence.tech(leg) != "Local"  # a Local half passes on what the other got
+        if far_end and call.first_requested not in call.alive:
             call.first_requested = leg.uniqueid
         attempt = call.try_of(leg.uniqueid)
         if attempt is not None and not attempt.over:
@@ -170,6 +172,23 @@ class Correlator(InFlight):
 
     def _nothing(self, _event: ev.Booted) -> list[Call]:
         return []
+
+    def _picked_up(self, event: ev.DialEnded) -> None:
+        """A telephone took a call that rang at another: its channel, which nobody dialled, has the other's place."""
+        if event.source is None or event.status != "ANSWER":
+            return
+        dialer, answers = event.source.uniqueid, event.dest.uniqueid
+        rung, own = self._call_of.get(dialer), self._call_of.get(answers)
+        if rung is None or own is None or rung is own or own.try_of(answers) is not None:
+            return
+        place = next((attempt for attempt in reversed(rung.tries) if attempt.dialer == dialer), None)
+        if place is not None and not place.over:
+            place.move("end", event.at)
+            self._same_call(rung, own)
+            rung.legs[answers].dialled_by_us = True
+            taken = Try(len(rung.tries) + 1, place.stage, dialer, answers, place.dial_string, place.began_at)
+            taken.began_seen = False
+            rung.tries.append(taken)
 
     def _same_call(self, one: Call | None, other: Call | None) -> None:
         """Whoever dials took the place of another's channel (a transfer to a telephone that still rings)."""

@@ -69,9 +69,18 @@ def _shown(call: Call) -> list[Try]:
 
 
 def _deciders(call: Call, attempts: tuple[Judged, ...]) -> list[Judged]:
-    """Leave out the attempt that made the first leg of an Originate, when that leg then dialled others."""
-    others = [judged for judged in attempts if judged.leg.uniqueid != call.linkedid]
+    """Leave out the attempts that made the first side of an Originate, when that side then dialled others."""
+    others = [judged for judged in attempts if not _on_first_side(call, judged.leg)]
     return others or list(attempts)
+
+
+def _on_first_side(call: Call, leg: Leg) -> bool:
+    """Return whether a leg is the one the call began with, or stands behind it when that is a Local channel."""
+    root = call.root
+    if root is None or leg.uniqueid == root.uniqueid:
+        return True
+    attempt = call.try_of(leg.uniqueid)
+    return attempt is not None and attempt.dialer is not None and attempt.dialer == root.pair
 
 
 def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version: str | None) -> Judged:
@@ -85,7 +94,14 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     elif known.status.code is not None and known.status.code >= 300:
         disposition = _of_code(call, attempt, known)
     elif dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
-        disposition = ELSEWHERE if leg.cause == 26 or attempt.stage in answered_stages else CANCELLED
+        elsewhere = leg.cause == 26 or attempt.stage in answered_stages
+        disposition = (
+            ELSEWHERE
+            if elsewhere
+            else CANCELLED
+            if _caller_left(call)
+            else _ended_by_us(attempt, bool(answered_stages))
+        )
     elif evidence.tech(leg) == "Local":
         disposition = _of_local(attempt, leg)
     elif known.status.code is not None:
@@ -95,6 +111,22 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     else:
         disposition = _of_cause(attempt, leg, dial_status)
     return Judged(attempt, leg, known, disposition)
+
+
+def _caller_left(call: Call) -> bool:
+    """Return whether the caller may have given up: nobody else is seen to have ended the call.
+
+    A caller's CANCEL leaves 127 on the first leg (487 mapped) even when the event of his leaving was missed.
+    """
+    root = call.root
+    return call.partial or root is None or root.requested_at is not None or root.cause in (None, 127)
+
+
+def _ended_by_us(attempt: Try, answered: bool) -> str:
+    """Return what became of an attempt that this PBX broke off: a manager, a time limit, a redirection."""
+    if answered:
+        return ELSEWHERE
+    return "no_answer" if attempt.alive_at is not None else "no_response"
 
 
 def _dial_status(call: Call, attempt: Try) -> str | None:
@@ -206,10 +238,7 @@ def _released_answered(call: Call, answered: Judged) -> str:
     leg = call.legs.get(call.first_requested or "")
     if leg is None:
         return "pbx"
-    root = call.root
-    if root is not None and leg.uniqueid == root.uniqueid and answered.leg.uniqueid != leg.uniqueid:
-        return "caller"
-    return "callee"
+    return "caller" if _on_first_side(call, leg) and not _on_first_side(call, answered.leg) else "callee"
 
 
 def _released_failed(call: Call, deciding: Judged) -> str:

@@ -31,7 +31,7 @@ func_callerid func_global func_shell func_math func_timeout func_devstate func_d
 func_base64 func_uri res_stasis res_stasis_answer res_stasis_device_state res_stasis_playback res_stasis_recording
 res_stasis_snoop app_stasis res_ari res_ari_model res_ari_applications res_ari_asterisk res_ari_bridges
 res_ari_channels res_ari_device_states res_ari_endpoints res_ari_events res_ari_playbacks res_ari_recordings
-res_ari_sounds cdr_csv cdr_manager cel_manager
+res_ari_sounds cdr_csv cdr_manager cel_manager pbx_spool chan_iax2
 """
 
 # Files that Asterisk complains about when they are missing, and needs nothing in.

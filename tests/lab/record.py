@@ -39,14 +39,21 @@ async def record(names: Sequence[str], folder: Path, say: Callable[[str], None] 
             for release in RELEASES if scenarios else ():
                 if setup == "chansip" and release != "16":
                     continue
-                pbx = Asterisk(options(release, setup))
-                jobs.append((pbx, setup, scenarios))
-                pbx.start()
+                for some in _apart(scenarios):
+                    pbx = Asterisk(options(release, setup))
+                    jobs.append((pbx, setup, some))
+                    pbx.start()
         written = await asyncio.gather(*(_record_all(pbx, setup, each, folder, say) for pbx, setup, each in jobs))
     finally:
         for pbx, _, _ in jobs:
             pbx.stop()
     return sorted(path for paths in written for path in paths)
+
+
+def _apart(scenarios: list[Scenario]) -> list[list[Scenario]]:
+    """Give each scenario that ends its PBX a PBX of its own."""
+    others = [each for each in scenarios if not each.ends_the_pbx]
+    return [[each] for each in scenarios if each.ends_the_pbx] + ([others] if others else [])
 
 
 async def _record_all(
@@ -71,6 +78,9 @@ async def record_one(lab: Lab, scenario: Scenario, setup: Setup, path: Path) -> 
         await recorder.action("CoreSettings")
         await recorder.action("Ping")
         await scenario.play(lab, setup)
-        await lab.idle()
-        await until(lambda: recorder.quiet, f"every channel of {scenario.name} gone")
+        if scenario.ends_the_pbx:
+            await until(lambda: recorder.closed, "the link is closed")
+        else:
+            await lab.idle()
+            await until(lambda: recorder.quiet, f"every channel of {scenario.name} gone")
     return recorder.size

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.lab.shapes import queues, transfers
+from tests.lab.shapes import diversions, managers, originates, parking, queues, transfers
 
-SHAPES = (*queues.SCENARIOS, *transfers.SCENARIOS)
+SHAPES = (
+    *queues.SCENARIOS,
+    *transfers.SCENARIOS,
+    *diversions.SCENARIOS,
+    *parking.SCENARIOS,
+    *originates.SCENARIOS,
+    *managers.SCENARIOS,
+)

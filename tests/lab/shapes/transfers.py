@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.lab.ami import first
 from tests.lab.lab import Lab
 from tests.lab.scenario import Play, Scenario, Setup
+from tests.lab.shapes.watch import answered, channel_of, talks
 from tests.lab.sip_caller import SipCaller
-from tests.lab.sip_peer import PeerCall, SipPeer
 from tests.lab.sip_script import ANSWER, Reply, Script
-from tests.lab.wait import until
 
 BYE_SOON = Script((Reply(180), Reply(200)), bye_after_s=0.5)
-
-
-async def answered(peer: SipPeer, user: str) -> PeerCall:
-    """Give the peer's call to a user, once it is up."""
-    await until(lambda: any(call.user == user and call.acked.is_set() for call in peer.calls), f"{user} talks")
-    return next(call for call in peer.calls if call.user == user)
-
-
-async def channel_of(lab: Lab, peer: str) -> str:
-    """Give the name of the channel of a peer that is up now."""
-    rows = await lab.ami.listing("CoreShowChannels")
-    return next(first(row, "Channel") for row in rows if first(row, "Channel").startswith(f"PJSIP/{peer}-"))
 
 
 def handed_on_by_callee(target: str, hang_up: bool = False) -> Play:
@@ -35,7 +21,7 @@ def handed_on_by_callee(target: str, hang_up: bool = False) -> Play:
         lab.phones.scripts["carol"] = BYE_SOON if not hang_up else ANSWER
         leaves = asyncio.Event()
         calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
-        bob = await answered(lab.phones, "bob")
+        bob = await talks(lab, "bob")
         await lab.phones.refer(bob, f"sip:{target}@{lab.pbx.host}")
         await lab.phones.hang_up(bob)
         if hang_up:
@@ -52,7 +38,7 @@ async def handed_on_by_caller(lab: Lab, _: Setup) -> None:
     lab.phones.scripts["carol"] = BYE_SOON
     leaves = asyncio.Event()
     calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
-    await answered(lab.phones, "bob")
+    await talks(lab, "bob")
     lab.caller.refer(await lab.caller.in_call("phone.bob"), f"sip:phone.carol@{lab.pbx.host}")
     await answered(lab.phones, "carol")
     leaves.set()
@@ -62,7 +48,7 @@ async def handed_on_by_caller(lab: Lab, _: Setup) -> None:
 async def handed_on_by_manager(lab: Lab, _: Setup) -> None:
     lab.phones.scripts["bob"] = ANSWER
     calling = asyncio.create_task(lab.caller.call("phone.bob"))
-    await answered(lab.phones, "bob")
+    await talks(lab, "bob")
     await lab.ami.action("BlindTransfer", Channel=await channel_of(lab, "bob"), Context="lab", Exten="trunk.acme.503")
     await calling
 
@@ -75,7 +61,7 @@ def handed_on_after_a_talk(target: str, status: int, then: int = 200) -> Play:
         lab.phones.scripts["carol"] = BYE_SOON if status == 200 else Script((Reply(180), Reply(then, after_s=1.0)), 0.5)
         async with SipCaller(lab.pbx.host, lab.pbx.ports.sip, "bob", "102") as desk:
             calling = asyncio.create_task(lab.caller.call("phone.bob"))
-            bob = await answered(lab.phones, "bob")
+            bob = await talks(lab, "bob")
             leaves = asyncio.Event()
             asking = asyncio.create_task(desk.call(target, hang_up=leaves))
             second = await desk.in_call(target, status)
@@ -92,7 +78,7 @@ async def asked_in_vain(lab: Lab, _: Setup) -> None:
     async with SipCaller(lab.pbx.host, lab.pbx.ports.sip, "bob", "102") as desk:
         leaves = asyncio.Event()
         calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
-        await answered(lab.phones, "bob")
+        await talks(lab, "bob")
         await desk.call("486")
         leaves.set()
         await calling
