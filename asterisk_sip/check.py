@@ -144,7 +144,7 @@ def _refused(error: AuthError, settings: AmiSettings) -> Remark:
     lines = (
         f"[{settings.username}]",
         "secret = <the secret that this program is given>",
-        "read = call,system",
+        "read = call,system,agent",
         "write = reporting",
     )
     return Remark(
@@ -177,7 +177,7 @@ async def _version_and_rights(link: AmiLink, ear: Ear) -> list[Remark]:
                 Level.NOTE,
                 "No FullyBooted event came: the user does not read class system, so a restart of Asterisk is not told.",
                 "manager.conf, the user",
-                ("read = call,system",),
+                ("read = call,system,agent",),
             )
         )
     excess = [name for name in _TOO_MUCH if name in commands]
@@ -187,7 +187,7 @@ async def _version_and_rights(link: AmiLink, ear: Ear) -> list[Remark]:
                 Level.NOTE,
                 f"The user may do more than it needs ({', '.join(excess)}). Reading is enough.",
                 "manager.conf, the user",
-                ("read = call,system", "write = reporting"),
+                ("read = call,system,agent", "write = reporting"),
             )
         )
     return [*remarks, *_about_release(link.version)]

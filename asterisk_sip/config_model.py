@@ -131,7 +131,7 @@ class AmiConfig(_Section):
     tls: bool = False
     ca_file: FilePath | None = None
     server_name: Host | None = None
-    event_mask: Line = "call,system"
+    event_mask: Line = "call,system,agent"
     connect_timeout_s: Seconds = 10.0
     login_timeout_s: Seconds = 10.0
     ping_interval_s: Seconds = 10.0

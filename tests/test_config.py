@@ -24,7 +24,12 @@ def file(tmp_path: Path) -> Path:
 def test_the_least_gives_the_defaults(file: Path) -> None:
     config = read(file, MINIMAL)
     link = config.pbx[0].ami
-    assert (link.host, link.port, link.username, link.event_mask) == ("127.0.0.1", 5038, "asterisk-sip", "call,system")
+    assert (link.host, link.port, link.username, link.event_mask) == (
+        "127.0.0.1",
+        5038,
+        "asterisk-sip",
+        "call,system,agent",
+    )
     assert link.secret.get_secret_value() == HIDDEN
     assert config.trunk == ()
     assert config.records.keep == "failures"

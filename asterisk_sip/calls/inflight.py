@@ -129,6 +129,10 @@ class InFlight:
         other = self._calls.get(linkedid) or self._joined.get(linkedid)
         if other is not None:
             return self._join(other, call)
+        if call.partial and linkedid in self._generations:  # recorded already, from the end of a leg: this is the rest
+            call.joined = (*call.joined, linkedid)
+            self._joined[linkedid] = call
+            return call
         del self._calls[call.linkedid]
         call.joined = (*call.joined, call.linkedid)
         self._joined[call.linkedid] = call

@@ -36,7 +36,7 @@ class AmiSettings:
     port: int
     username: str
     secret: str
-    event_mask: str = "call,system"
+    event_mask: str = "call,system,agent"
     tls: bool = False
     ca_file: Path | None = None
     server_name: str | None = None
