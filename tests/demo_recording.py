@@ -202,7 +202,7 @@ async def record(path: Path) -> None:
             for caller in callers.values():
                 await open_.enter_async_context(caller)
             recorder = await open_.enter_async_context(Recorder(pbx.host, pbx.ports.ami, path))
-            await recorder.connect(pbx.companion.name, pbx.companion.secret, events="call,system")
+            await recorder.connect(pbx.companion.name, pbx.companion.secret, events="call,system,agent")
             await recorder.action("CoreSettings")
             began_at = asyncio.get_running_loop().time()
             await asyncio.gather(*(_place(lab, callers, planned, began_at) for planned in PLAN))
