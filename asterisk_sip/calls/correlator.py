@@ -78,6 +78,13 @@ class Correlator(InFlight):
             found = self._leg(half, event.at)
             if found is not None:
                 found[1].pair = other.uniqueid
+        return self._met(ev.ChannelsMet(event.at, (event.one.uniqueid, event.two.uniqueid)))
+
+    def _met(self, event: ev.ChannelsMet) -> list[Call]:
+        first, *others = (self._call_of.get(uniqueid) for uniqueid in event.uniqueids or ("",))
+        for other in others:
+            self._same_call(first, other)
+            first = self._call_of.get(event.uniqueids[0])
         return []
 
     def _dial_began(self, event: ev.DialBegan) -> list[Call]:
@@ -86,6 +93,8 @@ class Correlator(InFlight):
         if found is None:
             return []
         call, leg = found
+        if dialer is not None and not event.dest.linkedid:
+            call = self._same_call(self._call_of.get(dialer[1].uniqueid), call) or call
         repeated = call.try_of(leg.uniqueid)
         if repeated is not None and repeated.began_seen:
             return []
@@ -113,10 +122,11 @@ class Correlator(InFlight):
 
     def _dial_ended(self, event: ev.DialEnded) -> list[Call]:
         self._picked_up(event)
-        attempt = self._try(event.dest, event.at)
+        attempt = self._try(event.dest, event.at) or self._late_try(event.dest.uniqueid)
         if attempt is None or attempt.dial_status is not None:
             return []
         if event.source is not None:  # who dials is still there: the call does not end with the leg it dialled
+            # (it took the place of another's channel: a transfer to a telephone that still rings)
             dialer = self._leg(event.source, event.at)
             self._same_call(self._call_of.get(event.dest.uniqueid), dialer[0] if dialer is not None else None)
         attempt.dial_status = event.status
@@ -129,6 +139,9 @@ class Correlator(InFlight):
     def _requested(self, event: ev.HangupRequested) -> list[Call]:
         found = self._leg(event.channel, event.at)
         if found is None:
+            late = self._late(event.channel.uniqueid)
+            if late is not None and late.queue == WAITING:
+                late.queue = GAVE_UP
             return []
         call, leg = found
         if leg.requested_at is None:
@@ -146,22 +159,42 @@ class Correlator(InFlight):
     def _hung_up(self, event: ev.HungUp) -> list[Call]:
         found = self._leg(event.channel, event.at)
         if found is None:
+            self._hung_up_late(event)
             return []
         call, leg = found
         leg.cause, leg.cause_text, leg.tech_cause = event.cause, event.cause_text, event.tech_cause
         self._bury(call, leg, event.at)
         return [] if call.alive else [self._close(call)]
 
+    def _hung_up_late(self, event: ev.HungUp) -> None:
+        """Another door tells of an end that is known already: take what the first did not tell."""
+        leg = self._late(event.channel.uniqueid)
+        if leg is None:
+            return
+        leg.cause = event.cause if leg.cause is None else leg.cause
+        leg.cause_text = leg.cause_text or event.cause_text
+        leg.tech_cause = event.tech_cause if leg.tech_cause is None else leg.tech_cause
+        leg.call_id = leg.call_id or event.channel.call_id
+        leg.heard = event.channel.heard if leg.heard is None else leg.heard
+        attempt = self._late_try(leg.uniqueid)
+        if attempt is not None and attempt.heard is None:
+            attempt.heard = leg.heard
+
     def _queue_joined(self, event: ev.QueueJoined) -> list[Call]:
         found = self._leg(event.channel, event.at)
         if found is not None:
             found[1].queue = WAITING
+            return []
+        late = self._late(event.channel.uniqueid)
+        if late is not None and late.queue is None:
+            late.queue = WAITING
         return []
 
     def _queue_left(self, event: ev.QueueLeft) -> list[Call]:
         found = self._leg(event.channel, event.at)
-        if found is not None and found[1].queue == WAITING:
-            found[1].queue = LEFT
+        leg = found[1] if found is not None else self._late(event.channel.uniqueid)
+        if leg is not None and leg.queue == WAITING:
+            leg.queue = LEFT
         return []
 
     def _shut_down(self, event: ev.ShutDown) -> list[Call]:
@@ -190,11 +223,12 @@ class Correlator(InFlight):
             taken.began_seen = False
             rung.tries.append(taken)
 
-    def _same_call(self, one: Call | None, other: Call | None) -> None:
-        """Whoever dials took the place of another's channel (a transfer to a telephone that still rings)."""
-        if one is not None and other is not None and other is not one:
-            older, younger = sorted((one, other), key=lambda call: call.began_at)
-            self._join(older, younger)
+    def _same_call(self, one: Call | None, other: Call | None) -> Call | None:
+        """Join two calls that turn out to be one, into the older; return it. None when there was nothing to join."""
+        if one is None or other is None or other is one:
+            return None
+        older, younger = sorted((one, other), key=lambda call: call.began_at)
+        return self._join(older, younger)
 
     def _try(self, dest: ev.Channel, at: float) -> Try | None:
         found = self._leg(dest, at)
@@ -222,6 +256,7 @@ class Correlator(InFlight):
         ev.HangupRequested: _requested,
         ev.HungUp: _hung_up,
         ev.ChannelsListed: _listed,
+        ev.ChannelsMet: _met,
         ev.QueueJoined: _queue_joined,
         ev.QueueLeft: _queue_left,
         ev.Booted: _nothing,

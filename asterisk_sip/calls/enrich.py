@@ -94,6 +94,7 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         partial=call.partial,
         gap_ids=call.gap_ids,
         rule=of_call.rule,
+        sip_call_id=root.call_id,
     )
 
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 class Channel(NamedTuple):
     """Asterisk's channel as an event shows it.
 
-    ``heard`` is the value of the channelvars line: None when the event does not carry the line,
-    else its text, which ``evidence.read_line`` understands.
+    ``linkedid`` is empty when the door it came through does not know it (ARI): which channels belong to one call is
+    then told by who dials whom, by Local pairs and by bridges. ``heard`` is the value of the channelvars line: None
+    when the event does not carry the line, else its text, which ``evidence.read_line`` understands.
     """
 
     name: str
@@ -107,6 +108,13 @@ class HungUp(NamedTuple):
     tech_cause: int | None
 
 
+class ChannelsMet(NamedTuple):
+    """Channels share a bridge: they belong to one call (told by a door that does not know linkedids)."""
+
+    at: float
+    uniqueids: tuple[str, ...]
+
+
 class QueueJoined(NamedTuple):
     """A caller waits in a queue from now on (AMI class ``agent``)."""
 
@@ -152,6 +160,7 @@ Event = (
     | HangupRequested
     | HungUp
     | ChannelsListed
+    | ChannelsMet
     | QueueJoined
     | QueueLeft
     | Booted

@@ -25,6 +25,8 @@ LOCAL_408_MIN_S = 5.0
 """pjproject makes up a 408 after timer B. Timer B is 64 x T1 and T1 at least 100 ms (pjsip.conf ``timer_t1``), so a 408
 that comes sooner was received. 64 x 100 ms = 6.4 s, less a margin for the event's own delay."""
 
+FIRST_FINAL = 200
+
 _STATUS = re.compile(r"SIP (\d{3})(?: (.*))?", re.DOTALL)
 
 Reading = tuple[int, str] | None
@@ -63,34 +65,58 @@ def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
     """Weigh what the sources say of an attempt's SIP status. ``version`` is Asterisk's, None when unknown."""
     if tech(leg) not in ("PJSIP", "SIP"):
         return Known(SipStatus(), Evidence())
-    findings: list[Finding] = []
-    # Of an answered leg the line says so too once another channel shared its bridge (seen on 16.28 and 22.10.1).
-    nothing_came = attempt.answered_at is None and says_nothing_came(attempt.heard)
-    reading = read_line(attempt.heard)
-    if reading is not None:
-        findings.append(Finding(Grade.WIRE, LINE, *reading))
+    findings, silent = _seen_on_the_wire(attempt, leg)
+    nothing_came = bool(silent) and not findings
+    reading = (findings[0].code or 0, "") if findings else None
     derived = _from_tech_cause(attempt, leg, received=reading, nothing_came=nothing_came)
     if derived is not None:
         findings.append(derived)
     if not findings:
-        local = _from_silence(attempt, leg) if nothing_came else None
+        local = _from_silence(attempt, leg, silent[0]) if nothing_came else None
         if local is not None:
             findings.append(local)
     if findings:
         winner, *losers = findings
+        conflict = any(_contradicts(winner, loser) for loser in losers)
         return Known(
             SipStatus(winner.code, winner.phrase),
-            Evidence(winner.grade, winner.source, tuple(losers)),
+            Evidence(winner.grade, winner.source, tuple(losers), conflict),
             nothing_came,
         )
     if nothing_came:
-        return Known(SipStatus(), Evidence(Grade.NONE, LINE), nothing_came)
+        return Known(SipStatus(), Evidence(Grade.NONE, silent[0]), nothing_came)
     if attempt.answered_at is not None:  # 200 is the only 2xx an INVITE can have, but nobody showed it to us
         return Known(SipStatus(candidates=(200,)), Evidence(Grade.CANDIDATES, DIAL_STATUS))
     codes = _candidates(attempt, leg, version)
     if codes:
         return Known(SipStatus(candidates=codes), Evidence(Grade.CANDIDATES, CAUSE))
     return Known(SipStatus(), Evidence())
+
+
+def _seen_on_the_wire(attempt: Try, leg: Leg) -> tuple[list[Finding], list[str]]:
+    """Return what each source says was received, the best source first, and the sources that say: nothing.
+
+    Of an answered leg the line says "nothing" too once another channel shared its bridge (seen on 16.28 and 22.10.1).
+    """
+    findings: list[Finding] = []
+    silent: list[str] = []
+    said = (LINE, attempt.heard, says_nothing_came(attempt.heard))
+    for source, text, nothing in (said, *((source, text, text is None) for source, text in leg.told)):
+        reading = read_line(text)
+        if reading is not None:
+            findings.append(Finding(Grade.WIRE, source, *reading))
+        elif nothing and attempt.answered_at is None:
+            silent.append(source)
+    return findings, silent
+
+
+def _contradicts(winner: Finding, other: Finding) -> bool:
+    """Return whether two findings name different final statuses that the far end is said to have sent."""
+    believed = (Grade.WIRE, Grade.REPORTED)
+    if winner.grade not in believed or other.grade not in believed:
+        return False
+    codes = (winner.code or 0, other.code or 0)
+    return min(codes) >= FIRST_FINAL and codes[0] != codes[1]
 
 
 def _from_tech_cause(attempt: Try, leg: Leg, *, received: Reading, nothing_came: bool) -> Finding | None:
@@ -142,7 +168,7 @@ def shows_life(attempt: Try, leg: Leg) -> bool:
     return own and attempt.requested_before_end and attempt.dial_status != "CANCEL" and not says_nothing_came(leg.heard)
 
 
-def _from_silence(attempt: Try, leg: Leg) -> Finding | None:
+def _from_silence(attempt: Try, leg: Leg, source: str) -> Finding | None:
     """Nothing was received, yet the session ended by itself: name what pjproject then makes up.
 
     Cause 18 is only mapped from 408, and of the codes on cause 34 only 503 is ever local (res_pjsip.c
@@ -151,7 +177,7 @@ def _from_silence(attempt: Try, leg: Leg) -> Finding | None:
     code = {18: 408, 34: 503}.get(leg.cause or 0)
     if code is None or not attempt.requested_before_end:
         return None
-    return Finding(Grade.LOCAL, LINE, code)
+    return Finding(Grade.LOCAL, source, code)
 
 
 def _candidates(attempt: Try, leg: Leg, version: str | None) -> tuple[int, ...]:

@@ -13,17 +13,20 @@ from collections.abc import Iterable
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
 from asterisk_sip.calls.bounded import Bounded, Limits
-from asterisk_sip.calls.state import Call, Leg, peer_of
+from asterisk_sip.calls.state import Call, Leg, Try, peer_of
 
 
 class InFlight:
     """What is remembered of the calls that still live, and a little of those that ended."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, holds: bool = False) -> None:
+        """``holds``: ended calls still take in what other doors tell late, until they are released."""
+        self._holds = holds
         self._limits = limits or Limits()
         self._calls: OrderedDict[str, Call] = OrderedDict()  # by linkedid, the longest silent first
         self._joined: dict[str, Call] = {}  # by the linkedid that a call had before it became part of another
         self._call_of: dict[str, Call] = {}  # by uniqueid of a leg
+        self._ended_of: dict[str, Call] = {}  # by uniqueid of a leg that ended, of calls not released yet
         self._ended_legs: Bounded[str, None] = Bounded(self._limits.ended_legs)
         self._generations: Bounded[str, int] = Bounded(self._limits.ended_legs)  # of linkedids that ended
         self._peers: Bounded[str, float] = Bounded(self._limits.peers)  # when each last showed a sign of life
@@ -37,7 +40,7 @@ class InFlight:
     @property
     def held(self) -> int:
         """How many entries are kept for calls in flight: none when there is no call."""
-        return len(self._calls) + len(self._joined) + len(self._call_of)
+        return len(self._calls) + len(self._joined) + len(self._call_of) + len(self._ended_of)
 
     def expire(self, now: float) -> list[Call]:
         """Give up calls of which nothing was heard for ``Limits.age_s`` seconds; return them, marked partial."""
@@ -78,8 +81,23 @@ class InFlight:
                     self._call_of[uniqueid] = call
                 else:
                     self._ended_legs[uniqueid] = None
+                    self._ended_of[uniqueid] = call
+
+    def release(self, call: Call) -> None:
+        """Let go of a call that ended: what is told of it from now on comes too late."""
+        for uniqueid in call.legs:
+            self._ended_of.pop(uniqueid, None)
 
     # the bookkeeping
+
+    def _late(self, uniqueid: str) -> Leg | None:
+        """Return a leg that ended, of a call not released yet: another door may still tell of it."""
+        call = self._ended_of.get(uniqueid)
+        return call.legs.get(uniqueid) if call is not None else None
+
+    def _late_try(self, uniqueid: str) -> Try | None:
+        call = self._ended_of.get(uniqueid)
+        return call.try_of(uniqueid) if call is not None else None
 
     def _leg(self, channel: ev.Channel, at: float, *, began: bool = False) -> tuple[Call, Leg] | None:
         """Return the leg an event is about and its call, new if need be; None when it is over or has no name."""
@@ -145,8 +163,8 @@ class InFlight:
         del self._calls[other.linkedid]
         call.absorb(other)
         self._joined |= dict.fromkeys(call.joined, call)
-        for uniqueid in other.alive:
-            self._call_of[uniqueid] = call
+        for uniqueid in other.legs:
+            (self._call_of if uniqueid in other.alive else self._ended_of)[uniqueid] = call
         return call
 
     def _bury(self, call: Call, leg: Leg, at: float) -> None:
@@ -160,6 +178,8 @@ class InFlight:
                 self._peers[peer_of(leg.name)] = at
         elif leg.uniqueid != call.linkedid and len(call.legs) > self._limits.legs_per_call:
             del call.legs[leg.uniqueid]  # no record tells of it
+        if leg.uniqueid in call.legs:
+            self._ended_of[leg.uniqueid] = call
         call.alive.discard(leg.uniqueid)
         if call.first_requested == leg.uniqueid and call.talks_on_without(leg.uniqueid):
             call.first_requested = None
@@ -174,6 +194,8 @@ class InFlight:
         if root is None or not root.seen_begin:
             call.partial = True
         self._generations[call.linkedid] = call.generation
+        if not self._holds:
+            self.release(call)
         return call
 
     def _give_up(self) -> Call:

@@ -15,6 +15,8 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from asterisk_sip.catalog.redress import Redress
+
 SCHEMA = "asterisk-sip/call/1"
 
 
@@ -73,11 +75,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How the SIP status is known: the winner's grade and source, and what the other sources said."""
+    """How the SIP status is known: the winner's grade and source, and what the other sources said.
+
+    ``conflict``: another source, one that also claims to tell what the far end sent, names another code.
+    """
 
     grade: Grade = Grade.NONE
     source: str | None = None
     losers: tuple[Finding, ...] = ()
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,19 @@ class Fault:
     """Whose side the failure was on, and why we say so."""
 
     side: str = "unknown"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderLine:
+    """One SIP message of a call, as the wire showed it: ``INVITE sip:608@acme``, ``608 Rejected``.
+
+    ``direction`` is seen from Asterisk: ``sent`` or ``received``. ``reason`` holds its Reason header (RFC 3326).
+    """
+
+    at: datetime
+    direction: str
+    line: str
     reason: str | None = None
 
 
@@ -119,7 +138,12 @@ class Attempt:
     evidence: Evidence
     q850: Q850
     fault: Fault
-    remote_reason: tuple[str, ...] | None = None
+    remote_reason: tuple[str, ...] | None = None  # Reason headers of the final response or the BYE, word for word
+    early_reason: tuple[str, ...] | None = None  # those of provisional responses
+    remote_warning: tuple[str, ...] | None = None  # Warning headers (RFC 3261 section 20.43)
+    retry_after_s: int | None = None
+    redress: Redress | None = None  # whom to ask why the call was blocked
+    ladder: tuple[LadderLine, ...] | None = None  # the messages of a failed attempt, when the wire was seen
     rule: str | None = None  # the override of the configuration that changed disposition, fault or meaning
 
 
@@ -153,6 +177,10 @@ class CallRecord:
     partial: bool
     gap_ids: tuple[str, ...] = ()
     rule: str | None = None
+    backfilled: bool = False  # read from Asterisk's own CEL after a gap, not heard
+    count: int = 1  # how many alike stand in one record (a flood of rejected requests)
+    sip_call_id: str | None = None  # of the caller's side
+    ladder: tuple[LadderLine, ...] | None = None  # of the caller's side, when the wire was seen and the call failed
 
 
 def call_id(pbx: str, linkedid: str, generation: int = 0) -> str:

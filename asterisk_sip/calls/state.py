@@ -58,6 +58,7 @@ class Leg:
     requested_at: float | None = None  # when the far end asked to end it
     pair: str | None = None  # the other half of a Local channel
     dialled_by_us: bool = False  # the destination of an attempt
+    told: tuple[tuple[str, str | None], ...] = ()  # (source, status text) by handlers; None: nothing came
     queue: str | None = None  # WAITING in a queue, GAVE_UP there, or LEFT it otherwise
 
     def see(self, channel: Channel, at: float) -> None:
@@ -239,7 +240,7 @@ def load(data: dict[str, Any]) -> Call:
     )
 
 
-_LEG = tuple(Leg.__dataclass_fields__)
+_LEG = tuple(name for name in Leg.__dataclass_fields__ if name != "told")  # that is known only when a call has ended
 _TRY = tuple(Try.__dataclass_fields__)
 _CALL = tuple(Call.__dataclass_fields__)
 _TUPLES = ("gap_ids", "joined", "saved_as")

@@ -1,0 +1,65 @@
+"""All that is known of one PBX: its calls in flight, and those that ended and wait for late news of other doors. Pure.
+
+One fact comes through several doors at different times: over ARI at once, over AMI when the socket is read next, from a
+hangup handler a little before the end. A call whose last channel has hung up therefore waits ``settle_s`` seconds, and
+goes to the verdict with all that was told by then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from asterisk_sip.calls import events as ev
+from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.correlator import Correlator
+from asterisk_sip.calls.state import Call
+
+
+class Switchboard:
+    """Takes the events of all doors of one PBX, in the order in which they come; gives the calls that ended.
+
+    ``settle_s`` is how long an ended call waits: 0 for a PBX with one door. ``now`` is seconds by any clock that only
+    grows, the same in every call: the daemon's own, or that of the events when a recording is read.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, settle_s: float = 0.0) -> None:
+        self.correlator = Correlator(limits, holds=settle_s > 0)
+        self._settle_s = settle_s
+        self._settling: deque[tuple[float, Call]] = deque()
+
+    @property
+    def held(self) -> int:
+        """How many entries are kept for calls: none when there is no call."""
+        return self.correlator.held + len(self._settling)
+
+    def feed(self, event: ev.Event, now: float) -> list[Call]:
+        """Take one event; return the calls that are complete with it."""
+        return self.ended(self.correlator.feed(event), now)
+
+    def ended(self, calls: list[Call], now: float) -> list[Call]:
+        """Take calls that ended; return those that are complete now."""
+        if not self._settle_s:
+            return calls
+        self._settling.extend((now + self._settle_s, call) for call in calls)
+        return self.due(now) if self._settling else []
+
+    def due(self, now: float) -> list[Call]:
+        """Return the calls whose wait is over."""
+        complete = []
+        while self._settling and self._settling[0][0] <= now:
+            complete.append(self._release())
+        return complete
+
+    def finish(self) -> list[Call]:
+        """Return all ended calls, waited or not: nothing more will be told."""
+        return [self._release() for _ in range(len(self._settling))]
+
+    def waiting(self) -> Iterable[Call]:
+        """Return the calls that ended and still wait."""
+        return (call for _, call in self._settling)
+
+    def _release(self) -> Call:
+        _, call = self._settling.popleft()
+        self.correlator.release(call)
+        return call
