@@ -10,6 +10,7 @@ import pytest
 from asterisk_sip.calls.enrich import Surroundings
 from asterisk_sip.calls.model import Grade, Outcome, call_id, to_json
 from asterisk_sip.sources.recording import Replay
+from tests.ami_messages import message
 from tests.ami_script import AmiScript, Chan
 from tests.call_listener import TRUNKS, Listener, only, record, records
 
@@ -261,6 +262,22 @@ def test_after_a_gap_what_is_no_longer_listed_ended_unseen() -> None:
     survivor, late = listener.hear(b"".join(script.events))
     assert (survivor.sip.code, survivor.partial) == (608, False)
     assert (late.caller.endpoint, late.partial) == ("2003", True)
+
+
+def test_a_channel_that_begins_while_the_list_is_on_its_way_is_not_taken_for_ended() -> None:
+    script = AmiScript()
+    old = script.incoming()
+    asked = len(script.events)
+    young = script.incoming()
+    script.dial(young, "PJSIP/acme", "1")
+    begun = message(("Response", "Success"), EventList="start", Message="Channels will follow")
+    row = message(("Event", "CoreShowChannel"), Channel=old.name, Uniqueid=old.uniqueid, Linkedid=old.linkedid)
+    complete = message(("Event", "CoreShowChannelsComplete"), ListItems="1")
+    listener = Listener()
+    events = [*script.events[:asked], begun, *script.events[asked:], row, complete]
+    assert listener.hear(script.greeting() + b"".join(events)) == []
+    assert len(listener.correlator) == 2
+    assert len(listener.hear(begun + complete)) == 2
 
 
 def test_a_leg_that_ended_unseen_makes_its_call_partial() -> None:

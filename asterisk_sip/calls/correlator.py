@@ -25,16 +25,18 @@ class Correlator(InFlight):
             ended, self._evicted = [*self._evicted, *ended], []
         return ended
 
-    def reconcile(self, alive: Iterable[ev.Channel], at: float) -> list[Call]:
+    def reconcile(self, alive: Iterable[ev.Channel], at: float, since: float | None = None) -> list[Call]:
         """Compare with the channels that are alive after a gap; return the calls that ended unseen, marked partial.
 
-        ``alive`` is what Asterisk lists (CoreShowChannels); ``at`` the time of the list. Channels that nobody knew are
-        taken in.
+        ``alive`` is what Asterisk lists (CoreShowChannels); ``at`` the time of the list, ``since`` when it was begun:
+        it does not show legs that began then or later. Channels that nobody knew are taken in.
         """
         living = {channel.uniqueid: channel for channel in alive}
         ended = []
         for call in list(self._calls.values()):
             for uniqueid in sorted(call.alive - living.keys()):
+                if since is not None and call.legs[uniqueid].began_at >= since:
+                    continue
                 call.partial = True
                 self._bury(call, call.legs[uniqueid], at)
             if not call.alive:
@@ -201,7 +203,7 @@ class Correlator(InFlight):
         return self.drop_all(event.at)
 
     def _listed(self, event: ev.ChannelsListed) -> list[Call]:
-        return self.reconcile(event.channels, event.at)
+        return self.reconcile(event.channels, event.at, event.since)
 
     def _nothing(self, _event: ev.Booted) -> list[Call]:
         return []

@@ -143,10 +143,14 @@ class ShutDown(NamedTuple):
 
 
 class ChannelsListed(NamedTuple):
-    """All channels that were alive at one moment, as Asterisk listed them on our asking."""
+    """All channels that were alive at one moment, as Asterisk listed them on our asking.
+
+    ``since`` is when the list was begun: of what began then or later it says nothing. None: the list is as of ``at``.
+    """
 
     at: float
     channels: tuple[Channel, ...]
+    since: float | None = None
 
 
 Event = (

@@ -286,6 +286,8 @@ class Reader:
         self.unreadable = 0
         self._clock = clock
         self._listed: list[ev.Channel] = []
+        self._heard_at = 0.0  # when the newest event happened
+        self._listed_since: float | None = None  # when the list that is coming was begun, by Asterisk's clock
 
     def feed(self, data: bytes) -> list[ev.Event]:
         """Take the next bytes; return the events that are now whole, in order."""
@@ -305,13 +307,17 @@ class Reader:
         maker = _MAKERS.get(name)
         if maker is not None:
             headers = Headers(block)
-            return maker(headers, self._clock(headers))
+            at = self._clock(headers)
+            self._heard_at = max(self._heard_at, at)
+            return maker(headers, at)
         if name == b"CoreShowChannel":
             self._listed.append(channel_of(Headers(block)))
         elif name == b"CoreShowChannelsComplete":
-            listed, self._listed = tuple(self._listed), []
-            return ev.ChannelsListed(self._clock(Headers(block)), listed)
+            (listed, since), self._listed, self._listed_since = (tuple(self._listed), self._listed_since), [], None
+            return ev.ChannelsListed(self._clock(Headers(block)), listed, since)
         elif block.lstrip(EOL).startswith(b"Response: "):
+            if b"Channels will follow" in block:
+                self._listed_since = self._heard_at or self._clock(Headers(block))
             self.version = asterisk_version(block) or self.version
             self.responses.append(block)
         return None
