@@ -199,6 +199,8 @@ def check(*, config: Annotated[Path, Parameter(name=["--config", "-c"])], wait: 
     for warning in loaded.warnings:
         render.print_remark("note", warning)
     for pbx in loaded.pbx:
+        if pbx.ami is None:
+            continue
         remarks = asyncio.run(checks.look_at(daemon.ami_settings(pbx.ami), wait))
         render.print_pbx(pbx.name, remarks)
         problems += sum(remark.level is checks.Level.PROBLEM for remark in remarks)

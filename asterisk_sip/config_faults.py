@@ -5,14 +5,38 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from asterisk_sip.config_model import Config, key_paths, keys_of, table_of
+from asterisk_sip.config_keys import key_paths, keys_of, shown, table_of
+from asterisk_sip.config_model import Config
 
 Loc = tuple[str | int, ...]
 Fault = tuple[str, str]
+
+
+@dataclass
+class Findings:
+    """What was found in a configuration so far. ``origins``: values that are not in the file, by their true name."""
+
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    origins: dict[Loc, str] = field(default_factory=dict)
+
+    def name(self, loc: Loc) -> str:
+        """Return what an operator calls the value: its variable or file, else its key path."""
+        return self.origins.get(loc) or key_path(loc)
+
+    def fault(self, loc: Loc, reason: str) -> None:
+        """Note that a value is wrong."""
+        self.faults.append((self.name(loc), reason))
+
+    def warn(self, loc: Loc, reason: str) -> None:
+        """Note that a value works, and what an operator should hear about it."""
+        self.warnings.append(f"{self.name(loc)}: {reason}")
+
 
 REASONS = {
     "bool_type": "must be true or false",
@@ -41,8 +65,8 @@ def reason_of(detail: ErrorDetails) -> str:
     loc, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
         return "unknown key" + _suggestion(loc)
-    if kind == "tuple_type" and loc in {("pbx",), ("trunk",)}:
-        return f"is written as a list of tables: [[{loc[0]}]]"
+    if kind == "tuple_type" and table_of(_table_at(loc[:-1]), str(loc[-1]))[1]:
+        return f"is written as a list of tables: [[{key_path(tuple(step for step in loc if isinstance(step, str)))}]]"
     reason = REASONS.get(kind)
     return reason.format(**detail.get("ctx", {})) if reason else detail["msg"]
 
@@ -61,15 +85,20 @@ def key_path(loc: Loc) -> str:
 
 def _suggestion(loc: Loc) -> str:
     """The key that was probably meant: a like one in the same table, or the same one in another."""
-    model: type[BaseModel] = Config
     key = str(loc[-1])
-    for step in loc[:-1]:
-        model = (None if isinstance(step, int) else table_of(model, step)[0]) or model
-    near = difflib.get_close_matches(key, keys_of(model), n=1)
+    near = difflib.get_close_matches(key, keys_of(_table_at(loc[:-1])), n=1)
     if near:
         return f"; did you mean {near[0]}?"
     places = [path[: path.index(key) + 1] for path in key_paths(Config) if key in path]
-    return f"; did you mean {'.'.join(places[0]).replace('.[]', '[]')}?" if places else ""
+    return f"; did you mean {shown(places[0])}?" if places else ""
+
+
+def _table_at(loc: Loc) -> type[BaseModel]:
+    """The type of the table at a place of the file."""
+    model: type[BaseModel] = Config
+    for step in loc:
+        model = (None if isinstance(step, int) else table_of(model, step)[0]) or model
+    return model
 
 
 def os_reason(error: OSError) -> str:

@@ -54,7 +54,8 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
         for pbx in config.pbx:
             around = Surroundings(pbx.name, trunks=trunk_rules(config), overrides=override_rules(config))
             desk = await pipeline.add(around, limits)
-            sources.append(AmiSource(pbx.name, ami_settings(pbx.ami), desk))
+            if pbx.ami is not None:
+                sources.append(AmiSource(pbx.name, ami_settings(pbx.ami), desk))
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run(), name="ami") for source in sources]
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=str(config.store.path))
@@ -62,7 +63,7 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
         log.info("stopping")
         for task in listening:
             task.cancel()
-        await asyncio.wait(listening)
+        await asyncio.gather(*listening, return_exceptions=True)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asterisk_sip.config import Config, load
+from asterisk_sip.config import AmiConfig, Config, load
 from asterisk_sip.errors import ConfigError
 
 HIDDEN = "hunter2-must-never-show"
@@ -34,3 +34,10 @@ def faults(file: Path, text: str, environ: Mapping[str, str] = ONE) -> dict[str,
 
 def ami(*lines: str) -> str:
     return "\n".join([MINIMAL, "[pbx.ami]", *lines])
+
+
+def ami_of(config: Config, at: int = 0) -> AmiConfig:
+    """The AMI of a PBX, which must have one."""
+    link = config.pbx[at].ami
+    assert link is not None
+    return link

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from asterisk_sip.config import TrunkRule, load
 from asterisk_sip.config_faults import reason_of
 from asterisk_sip.errors import ConfigError
-from tests.config_texts import HIDDEN, MINIMAL, ONE, ami, faults, read
+from tests.config_texts import HIDDEN, MINIMAL, ONE, ami, ami_of, faults, read
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_least_gives_the_defaults(file: Path) -> None:
     config = read(file, MINIMAL)
-    link = config.pbx[0].ami
+    link = ami_of(config)
     assert (link.host, link.port, link.username, link.event_mask) == (
         "127.0.0.1",
         5038,
@@ -43,7 +43,7 @@ def test_a_byte_order_mark_is_no_fault(file: Path) -> None:
 
 
 def test_whole_numbers_do_for_seconds(file: Path) -> None:
-    assert read(file, ami("ping_interval_s = 5")).pbx[0].ami.ping_interval_s == 5.0
+    assert ami_of(read(file, ami("ping_interval_s = 5"))).ping_interval_s == 5.0
 
 
 def test_trunks_keep_their_order(file: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_host(file: Path, host: str) -> None:
     if host == "10.0":
         assert faults(file, ami(f'host = "{host}"')) == {"pbx[0].ami.host": "must be a host name or an IP address"}
     else:
-        assert read(file, ami(f'host = "{host}"')).pbx[0].ami.host == host
+        assert ami_of(read(file, ami(f'host = "{host}"'))).host == host
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_no_host(file: Path, host: str, reason: str) -> None:
 
 @pytest.mark.parametrize("mask", ["call", "call,system", "system, call ,user", "on", "all"])
 def test_an_event_mask(file: Path, mask: str) -> None:
-    assert read(file, ami(f'event_mask = "{mask}"')).pbx[0].ami.event_mask == mask
+    assert ami_of(read(file, ami(f'event_mask = "{mask}"'))).event_mask == mask
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_names_are_given_once(file: Path) -> None:
     text = pbx.format("a-b") + pbx.format("a-b") + pbx.format("A.b") + trunk.format("t", "x") + trunk.format("t", "x")
     assert faults(file, text, {}) == {
         "pbx[1].name": "is already the name of pbx[0]",
-        "pbx[2].name": "is too like the name of pbx[0]: both take their secret from ASTERISK_SIP_A_B_AMI_SECRET",
+        "pbx[2].name": "is too like the name of pbx[0]: both take their secrets from ASTERISK_SIP_A_B_...",
         "trunk[1].name": "is already the name of trunk[0]",
         "trunk[1].endpoints[0]": "is already in trunk[0]",
     }

@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from asterisk_sip.config import AmiConfig, load
 from asterisk_sip.config_faults import os_reason
 from tests.ami_server import Certificates
-from tests.config_texts import HIDDEN, MINIMAL, ONE, ami, faults, read
+from tests.config_texts import HIDDEN, MINIMAL, ONE, ami, ami_of, faults, read
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def file(tmp_path: Path) -> Path:
 def test_the_variable_with_the_name_of_the_pbx(file: Path) -> None:
     environ = {"ASTERISK_SIP_MAIN_PBX_1_AMI_SECRET": HIDDEN}
     config = read(file, '[[pbx]]\nname = "main-pbx.1"', environ)
-    assert config.pbx[0].ami.secret.get_secret_value() == HIDDEN
+    assert ami_of(config).secret.get_secret_value() == HIDDEN
 
 
 def test_two_pbxs_have_a_variable_each(file: Path) -> None:
     text = '[[pbx]]\nname = "a"\n[[pbx]]\nname = "b"\n'
     config = read(file, text, {"ASTERISK_SIP_A_AMI_SECRET": "1", "ASTERISK_SIP_B_AMI_SECRET": "2"})
-    assert [pbx.ami.secret.get_secret_value() for pbx in config.pbx] == ["1", "2"]
+    assert [ami_of(config, at).secret.get_secret_value() for at in (0, 1)] == ["1", "2"]
     assert faults(file, text, {"ASTERISK_SIP_A_AMI_SECRET": HIDDEN} | ONE) == {
         "pbx[1].ami": 'has no secret; give it by ASTERISK_SIP_B_AMI_SECRET or secret_file = "..."'
     }
@@ -43,8 +43,8 @@ def test_a_secret_file_beside_the_config(file: Path, end: str, mode: int) -> Non
     secret.write_bytes((HIDDEN + end).encode())
     secret.chmod(mode)
     config = read(file, ami('secret_file = "ami.secret"'), {})
-    assert config.pbx[0].ami.secret.get_secret_value() == HIDDEN
-    assert config.pbx[0].ami.secret_file == secret
+    assert ami_of(config).secret.get_secret_value() == HIDDEN
+    assert ami_of(config).secret_file == secret
     assert config.warnings == ()
 
 
@@ -125,7 +125,7 @@ def test_a_bad_secret_in_the_environment_is_told_by_its_variable(file: Path, bad
 
 def test_the_secret_shows_nowhere(file: Path) -> None:
     config = read(file, MINIMAL)
-    shown = [repr(config), str(config), repr(config.model_dump()), config.model_dump_json(), f"{config.pbx[0].ami}"]
+    shown = [repr(config), str(config), repr(config.model_dump()), config.model_dump_json(), f"{ami_of(config)}"]
     assert not [text for text in shown if HIDDEN in text]
     assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 - made on the line itself
 
@@ -161,7 +161,7 @@ def test_the_environment_wins(file: Path) -> None:
         "UNRELATED": HIDDEN,
     }
     config = read(file, text, environ)
-    link = config.pbx[0].ami
+    link = ami_of(config)
     assert (link.port, link.host, link.username, link.tls, link.ping_interval_s) == (5039, "10.0.0.1", "007", True, 2.5)
     assert config.trunk[0].name == "acme"
     assert config.records.keep == "all"
@@ -207,7 +207,7 @@ def test_an_override_does_not_hide_a_fault_of_the_file(file: Path) -> None:
 def test_the_environment_of_the_process_is_the_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASTERISK_SIP_AMI_SECRET", HIDDEN)
     file.write_text(MINIMAL)
-    assert load(file).pbx[0].ami.secret.get_secret_value() == HIDDEN
+    assert ami_of(load(file)).secret.get_secret_value() == HIDDEN
 
 
 # TLS
@@ -215,7 +215,7 @@ def test_the_environment_of_the_process_is_the_default(file: Path, monkeypatch: 
 
 def test_a_ca_file(file: Path) -> None:
     made = Certificates.make(file.parent)
-    link = read(file, ami("tls = true", 'ca_file = "ca.pem"', 'server_name = "pbx.example.net"')).pbx[0].ami
+    link = ami_of(read(file, ami("tls = true", 'ca_file = "ca.pem"', 'server_name = "pbx.example.net"')))
     assert (link.ca_file, link.server_name) == (made.ca_file, "pbx.example.net")
 
 

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from asterisk_sip.config import AmiConfig, Config, load
-from asterisk_sip.config_model import OverrideRule, PbxConfig, TrunkRule, key_paths
+from asterisk_sip.config_doors import PbxConfig
+from asterisk_sip.config_keys import key_paths, table_of
+from asterisk_sip.config_model import TrunkRule
 from asterisk_sip.errors import ConfigError
+from tests.config_texts import ami_of
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 SAMPLE = CONFIGS / "asterisk-sip.toml"
@@ -75,20 +80,34 @@ def test_the_sample_shows_the_defaults(tmp_path: Path) -> None:
     assert config == load(least, SECRET)
 
 
-def test_what_the_sample_has_switched_off_has_no_default() -> None:
-    off = set(leaves(tomllib.loads(SWITCHED_OFF.sub("", SAMPLE.read_text())))) - set(
-        leaves(tomllib.loads(SAMPLE.read_text()))
-    )
-    overrides = {f"override[].{name}" for name in OverrideRule.model_fields}
-    assert off - overrides == {"pbx[].ami.secret_file", "pbx[].ami.ca_file", "pbx[].ami.server_name"}
-    assert {AmiConfig.model_fields[key.rpartition(".")[2]].default for key in off - overrides} == {None}
+def test_what_the_sample_has_switched_off_has_no_default_or_is_in_a_table_that_is_off() -> None:
+    on, every = (leaves(tomllib.loads(text)) for text in (SAMPLE.read_text(), SWITCHED_OFF.sub("", SAMPLE.read_text())))
+    off = {key: every[key] for key in every.keys() - on.keys()}
+    tables_on = {key.rpartition(".")[0] for key in on}
+    assert {key for key in off if key.rpartition(".")[0] in tables_on} == {
+        "pbx[].ami.secret_file",
+        "pbx[].ami.ca_file",
+        "pbx[].ami.server_name",
+    }
+    for key, value in off.items():
+        field = field_at(tuple(key.replace("[]", ".[]").split(".")))
+        if not field.is_required() and field.default is not None:
+            assert (list(field.default) if field.default == () else field.default) == value, key
     assert load(SAMPLE, SECRET).override == ()
+
+
+def field_at(path: tuple[str, ...]) -> FieldInfo:
+    """The field of the model at a path."""
+    model: type[BaseModel] = Config
+    for step in path[:-1]:
+        model = (None if step == "[]" else table_of(model, step)[0]) or model
+    return model.model_fields[path[-1]]
 
 
 def test_every_key_of_the_sample_is_explained() -> None:
     """A comment stands above each key, or above the group of keys it begins."""
     for block in SAMPLE.read_text().split("\n\n"):
-        lines = [line for line in block.splitlines() if not line.startswith("[")]
+        lines = [line for line in block.splitlines() if not line.startswith(("[", "#["))]
         assert lines[0].startswith("# "), f"not explained: {lines[0]}"
 
 
@@ -105,7 +124,7 @@ def test_the_minimal_one_needs_a_secret_file_beside_it(tmp_path: Path) -> None:
     secret.write_text("for-this-test\n")
     secret.chmod(0o600)
     config = load(path, {})
-    assert config.pbx[0].ami.secret.get_secret_value() == "for-this-test"
+    assert ami_of(config).secret.get_secret_value() == "for-this-test"
     assert config.warnings == ()
 
 
@@ -115,7 +134,7 @@ def test_the_demo_takes_port_secret_and_store_from_the_environment(tmp_path: Pat
         "ASTERISK_SIP__STORE__PATH": str(tmp_path / "demo.db"),
     }
     config = load(CONFIGS / "demo.toml", environ)
-    assert (config.pbx[0].ami.port, config.store.path) == (40_000, tmp_path / "demo.db")
+    assert (ami_of(config).port, config.store.path) == (40_000, tmp_path / "demo.db")
 
 
 def test_no_toml_file_was_forgotten() -> None:

@@ -1,0 +1,201 @@
+"""Finds each secret in the one place that gives it: a variable, or a file that the TOML file names.
+
+Below a ``[[pbx]]`` the variable is ``ASTERISK_SIP_<NAME OF THE PBX>_AMI_SECRET``, or ``ASTERISK_SIP_AMI_SECRET`` when
+there is one PBX; ``SECRETS`` has all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from asterisk_sip.config_faults import Findings, Loc, key_path, os_reason
+
+Table = dict[str, Any]
+
+_SECRET_MAX_BYTES = 4_096
+
+
+@dataclass(frozen=True)
+class SecretKey:
+    """A secret: the table and the key it fills in. ``wanted`` tells from the table whether it has a use for one."""
+
+    table: str
+    key: str
+    suffix: str
+    needed: bool = True
+    of_pbx: bool = True
+    wanted: Callable[[Table], bool] = lambda _: True
+
+    @property
+    def file_key(self) -> str:
+        """The key that names the file with the secret."""
+        return f"{self.key}_file"
+
+    @property
+    def word(self) -> str:
+        """What an operator calls it."""
+        return self.key.replace("_", " ")
+
+    @property
+    def only(self) -> str:
+        """Its variable when there is one PBX."""
+        return f"ASTERISK_SIP_{self.suffix}"
+
+    def of(self, pbx_name: object) -> str | None:
+        """Give its variable for the PBX of this name."""
+        stem = variable_stem(pbx_name)
+        return stem and f"{stem}_{self.suffix}"
+
+
+SECRETS = (
+    SecretKey("ami", "secret", "AMI_SECRET"),
+    SecretKey("ari", "password", "ARI_PASSWORD"),
+    SecretKey("hep", "capture_password", "HEP_CAPTURE_PASSWORD", needed=False),
+    SecretKey("cel", "password", "CEL_PASSWORD", needed=False, wanted=lambda cel: cel.get("kind") == "postgresql"),
+    SecretKey(
+        "journal", "key", "JOURNAL_KEY", of_pbx=False, wanted=lambda journal: journal.get("pseudonymise") is True
+    ),
+)
+
+_OF_PBX = tuple(secret for secret in SECRETS if secret.of_pbx)
+_LOOKS_LIKE_A_PBX = re.compile(rf"ASTERISK_SIP_[A-Z0-9][A-Z0-9_]*_({'|'.join(secret.suffix for secret in _OF_PBX)})")
+_WRITTEN_KEYS = ("secret", "password")
+
+
+def variable_stem(pbx_name: object) -> str | None:
+    """How the variables begin that hold the secrets of the PBX of this name."""
+    if not isinstance(pbx_name, str) or not pbx_name:
+        return None
+    return f"ASTERISK_SIP_{re.sub('[^A-Z0-9]', '_', pbx_name.upper())}"
+
+
+def misplaced(variable: str) -> str | None:
+    """Say how a secret is given that someone gives by a variable ``ASTERISK_SIP__...``; None if it is no secret."""
+    name = variable.lower()
+    for secret in SECRETS:
+        if name.endswith(f"__{secret.table}__{secret.key}"):
+            return f"is no way to give a secret; use {secret.only} or {secret.file_key}"
+    return "is no way to give a secret" if name.endswith(_WRITTEN_KEYS) else None
+
+
+class SecretFinder:
+    """Puts the secrets into the tree of a TOML file. Without ``read``, what stands in their place opens nothing."""
+
+    def __init__(self, tree: Table, environ: Mapping[str, str], findings: Findings, *, read: bool) -> None:
+        self._tree = tree
+        self._environ = environ
+        self._findings = findings
+        self._read = read
+        pbxs = tree.get("pbx")
+        self._pbxs = [pbx if isinstance(pbx, dict) else {} for pbx in pbxs] if isinstance(pbxs, list) else []
+
+    def find(self) -> None:
+        """Find every secret, and tell of variables that nothing asks for."""
+        for loc, table, secret, variables in self._places():
+            self._find(loc, table, secret, variables)
+        self._unused()
+
+    def _places(self) -> Iterator[tuple[Loc, Table, SecretKey, list[str]]]:
+        """Every table that may have a secret, and the variables that may give it."""
+        for secret in SECRETS:
+            if secret.of_pbx:
+                for number, pbx in enumerate(self._pbxs):
+                    if isinstance(pbx.get(secret.table), dict):
+                        only = secret.only if len(self._pbxs) == 1 else None
+                        variables = [name for name in (only, secret.of(pbx.get("name"))) if name]
+                        yield ("pbx", number, secret.table), pbx[secret.table], secret, variables
+            elif isinstance(self._tree.get(secret.table), dict):
+                yield (secret.table,), self._tree[secret.table], secret, [secret.only]
+
+    def _find(self, loc: Loc, table: Table, secret: SecretKey, variables: list[str]) -> None:
+        """Find the one place that gives a secret."""
+        ways = " or ".join([*variables[:1], f'{secret.file_key} = "..."'])
+        written = sorted(key for key in {*_WRITTEN_KEYS, secret.key} if key in table)
+        for key in written:
+            del table[key]
+            self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")
+        if not self._read:
+            table[secret.key] = SecretStr("not read")
+            return
+        if not secret.wanted(table):
+            return
+        given = [name for name in variables if name in self._environ]
+        if secret.file_key in table:
+            given.append(self._findings.origins.get((*loc, secret.file_key), secret.file_key))
+        if len(given) > 1:
+            twice = f"its {secret.word} is given more than once, by {' and by '.join(given)}; keep one"
+            self._findings.fault(loc, twice)
+        elif given:
+            self._take(loc, table, secret, given[0])
+        elif secret.needed and not written:
+            self._findings.fault(loc, f"has no {secret.word}; give it by {ways}")
+
+    def _take(self, loc: Loc, table: Table, secret: SecretKey, origin: str) -> None:
+        origins = self._findings.origins
+        target, file = (*loc, secret.key), (*loc, secret.file_key)
+        if secret.file_key not in table:
+            origins[target] = origin
+            table[secret.key] = SecretStr(self._environ[origin])
+            return
+        origins[target] = origins.get(file, key_path(file))
+        value = table[secret.file_key]
+        if not isinstance(value, str) or not value:
+            return  # validation says so
+        found, reason, warning = _read_secret(Path(value))
+        if found is not None:
+            table[secret.key] = found
+        if reason:
+            self._findings.fault(target, reason)
+        if warning:
+            self._findings.warn(target, warning)
+
+    def _unused(self) -> None:
+        asked = {
+            name
+            for _, table, secret, variables in self._places()
+            for name in (variables if secret.wanted(table) else ())
+        }
+        for name in sorted(self._environ.keys() - asked):
+            reason = self._why_unused(name)
+            if reason:
+                self._findings.warnings.append(f"{name} is set, but {reason}")
+
+    def _why_unused(self, name: str) -> str | None:
+        """Say why nothing asks for a variable that can hold a secret; None if it cannot."""
+        for secret in SECRETS:
+            if name == secret.only and secret.of_pbx and len(self._pbxs) > 1:
+                return "not used: there is more than one [[pbx]]"
+            if name == secret.only:
+                where = f"[pbx.{secret.table}]" if secret.of_pbx else f"[{secret.table}]"
+                return f"not used: no {where} asks for it"
+            for pbx in self._pbxs:
+                if name == secret.of(pbx.get("name")):
+                    return f"not used: no [pbx.{secret.table}] of that [[pbx]] asks for it"
+        return "no [[pbx]] has that name" if _LOOKS_LIKE_A_PBX.fullmatch(name) else None
+
+
+def _read_secret(path: Path) -> tuple[SecretStr | None, str | None, str | None]:
+    """The secret in a file, or why there is none; and a warning."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            raw = file.read(_SECRET_MAX_BYTES + 1)
+    except OSError as error:
+        return None, f"{path}: {os_reason(error)}", None
+    except ValueError:
+        return None, None, None  # no path at all; validation says so
+    warning = f"{path} can be read by every user of this machine; chmod o-r it" if mode & stat.S_IROTH else None
+    if len(raw) > _SECRET_MAX_BYTES:
+        return None, f"{path}: is larger than {_SECRET_MAX_BYTES} bytes, so it is no secret", warning
+    try:
+        return SecretStr(raw.decode().rstrip("\r\n")), None, warning
+    except UnicodeDecodeError:
+        return None, f"{path}: is not UTF-8 text", warning
