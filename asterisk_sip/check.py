@@ -77,6 +77,9 @@ class Ear:
     def link_down(self, reason: str) -> None:
         """Take no notice."""
 
+    def lost(self, count: int, reason: str) -> None:
+        """Take no notice."""
+
     def raw(self, data: bytes) -> None:
         """Look at the bytes for what the events do not tell."""
         if b"\nPrivilege: call" in data:  # FullyBooted never has one

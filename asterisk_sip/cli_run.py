@@ -191,7 +191,7 @@ def check(*, config: Annotated[Path, Parameter(name=["--config", "-c"])], wait: 
     """
     from asterisk_sip import check as checks
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, render
+    from asterisk_sip import daemon, daemon_doors, render
 
     loaded = configuration.load(config)
     daemon.set_up_log(loaded.log)
@@ -201,7 +201,7 @@ def check(*, config: Annotated[Path, Parameter(name=["--config", "-c"])], wait: 
     for pbx in loaded.pbx:
         if pbx.ami is None:
             continue
-        remarks = asyncio.run(checks.look_at(daemon.ami_settings(pbx.ami), wait))
+        remarks = asyncio.run(checks.look_at(daemon_doors.ami_settings(pbx.ami), wait))
         render.print_pbx(pbx.name, remarks)
         problems += sum(remark.level is checks.Level.PROBLEM for remark in remarks)
     render.print_problems(problems)

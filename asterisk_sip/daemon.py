@@ -16,10 +16,10 @@ from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
-from asterisk_sip.config import AmiConfig, Config, LogConfig
+from asterisk_sip.config import Config, LogConfig
+from asterisk_sip.daemon_doors import Source, open_doors
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
-from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
@@ -50,14 +50,14 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
     stop = _stop_event()
     async with asyncio.TaskGroup() as rooms:
-        sources = []
+        sources: list[Source] = []
         for pbx in config.pbx:
             around = Surroundings(pbx.name, trunks=trunk_rules(config), overrides=override_rules(config))
-            desk = await pipeline.add(around, limits)
-            if pbx.ami is not None:
-                sources.append(AmiSource(pbx.name, ami_settings(pbx.ami), desk))
+            settle_s = config.pipeline.settle_ms / 1000 if len(pbx.doors) > 1 else 0.0
+            desk = await pipeline.add(around, limits, pbx.doors, settle_s)
+            sources += open_doors(pbx, desk)
         working = rooms.create_task(pipeline.run(), name="pipeline")
-        listening = [rooms.create_task(source.run(), name="ami") for source in sources]
+        listening = [rooms.create_task(source.run()) for source in sources]
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=str(config.store.path))
         await stop.wait()
         log.info("stopping")
@@ -69,13 +69,6 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
             await working
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
-
-
-def ami_settings(config: AmiConfig) -> AmiSettings:
-    """Return the AMI source's settings from the configuration."""
-    names = AmiSettings.__dataclass_fields__.keys() - {"secret"}
-    plain = {name: getattr(config, name) for name in names}
-    return AmiSettings(secret=config.secret.get_secret_value(), **plain)
 
 
 def trunk_rules(config: Config) -> tuple[TrunkRule, ...]:

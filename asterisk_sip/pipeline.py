@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from asterisk_sip.calls import enrich, state
-from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
-from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.switchboard import Switchboard
+from asterisk_sip.desk import NEWS, Counters, Desk, Inbox, Item
+from asterisk_sip.desk_gaps import Listening
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff
-from asterisk_sip.stores.base import Batch, Gap, OpenCall, Store
+from asterisk_sip.stores.base import Batch, OpenCall, Store
 
 log = structlog.get_logger(__name__)
 
@@ -28,103 +27,9 @@ SLICE_EVENTS = 500  # how many events are worked on before the loop may turn to 
 TICK_S = 0.2
 SAVE_EVERY_S = 2.0
 EXPIRE_EVERY_S = 10.0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the pipeline did since it began."""
-
-    events: int = 0
-    lost_events: int = 0
-    calls: int = 0
-    records: int = 0
-    lost_records: int = 0
-
-
-class Desk:
-    """One PBX: what is known of it, its calls in flight, its gaps. It is the listener of the PBX's sources."""
-
-    def __init__(self, around: enrich.Surroundings, limits: Limits, inbox: Inbox) -> None:
-        self.around = around
-        self.correlator = Correlator(limits)
-        self._inbox = inbox
-        self.gap: Gap | None = None
-        self.up = False
-
-    @property
-    def pbx(self) -> str:
-        """The PBX's name."""
-        return self.around.pbx
-
-    def heard(self, events: list[ev.Event]) -> None:
-        """Take events from a source."""
-        self._inbox.put(self, events)
-
-    def link_up(self, version: str | None) -> None:
-        """Hear that a source listens now."""
-        self._inbox.put(self, [LinkUp(time.time(), version)])
-
-    def link_down(self, reason: str) -> None:
-        """Hear that a source does not listen any more."""
-        self._inbox.put(self, [LinkDown(time.time(), reason)])
-
-    def raw(self, data: bytes) -> None:
-        """Take raw bytes: nothing is done with them here."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkUp:
-    """A source listens from now on."""
-
-    at: float
-    version: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDown:
-    """A source hears nothing from now on."""
-
-    at: float
-    reason: str
-
-
-Item = ev.Event | LinkUp | LinkDown
-
-
-class Inbox:
-    """What was heard and not yet worked on, of all PBXs, in order. Bounded: what does not fit makes a gap."""
-
-    def __init__(self, max_events: int, counters: Counters) -> None:
-        self._items: deque[tuple[Desk, Iterable[Item]]] = deque()
-        self._max_events = max_events
-        self._size = 0
-        self._counters = counters
-        self._overflowing = False
-        self.wake = asyncio.Event()
-
-    def put(self, desk: Desk, items: Sequence[Item]) -> None:
-        """Take items; events that do not fit are lost, counted, and told as a gap."""
-        if self._size + len(items) > self._max_events and not isinstance(items[0], LinkUp | LinkDown):
-            self._counters.lost_events += len(items)
-            if self._overflowing:
-                return
-            self._overflowing = True
-            items = [LinkDown(time.time(), "more events than could be worked on"), LinkUp(time.time(), None)]
-        else:
-            self._overflowing = False
-        self._items.append((desk, items))
-        self._size += len(items)
-        self.wake.set()
-
-    def take(self) -> tuple[Desk, list[Item]] | None:
-        """Return the oldest items of one PBX, None when there are none."""
-        if not self._items:
-            self.wake.clear()
-            return None
-        desk, items = self._items.popleft()
-        taken = list(items)
-        self._size -= len(taken)
-        return desk, taken
+LISTENED_EVERY_S = 5.0
+STRUCTURE = ("ami", "ari")
+"""The doors that tell of every channel of a PBX. With neither, the others tell of its calls as well as they can."""
 
 
 @dataclass(slots=True)
@@ -149,30 +54,35 @@ class Pipeline:
         """Make the inbox."""
         self.inbox = Inbox(self.inbox_max_events, self.counters)
 
-    async def add(self, around: enrich.Surroundings, limits: Limits) -> Desk:
-        """Open a desk for a PBX and take up the calls that an earlier run left in flight. Raises StoreError."""
-        desk = Desk(around, limits, self.inbox)
-        remembered = await self.store.open_calls(around.pbx)
-        desk.gap = await self._gap_since_last_run(around.pbx, remembered)
-        if remembered and desk.gap is not None:
-            desk.correlator.restore(_restored(remembered, self._waiting))
-            desk.correlator.mark_gap(desk.gap.id)
-            log.info("calls in flight taken up from the last run", pbx=around.pbx, calls=len(desk.correlator))
+    async def add(
+        self,
+        around: enrich.Surroundings,
+        limits: Limits,
+        doors: tuple[str, ...] = ("ami",),
+        settle_s: float = 0.0,
+    ) -> Desk:
+        """Open a desk for a PBX with its doors, and take up the calls that an earlier run left in flight.
+
+        ``settle_s`` is how long an ended call waits for what another door still tells. Raises StoreError.
+        """
+        pbx = around.pbx
+        telling = tuple(door for door in doors if door in STRUCTURE) or doors
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        lasting = [gap for gap in await self.store.gaps(now, now + timedelta(seconds=1), pbx) if gap.ended_at is None]
+        listening = Listening(pbx, telling, lasting)
+        remembered = await self.store.open_calls(pbx)
+        last = [open_call.seen_at for open_call in remembered]
+        last += filter(None, [await self.store.listened_until(pbx)])
+        if last:
+            self._waiting.gaps += listening.not_running(max(last).timestamp())
+        desk = Desk(around, Switchboard(limits, settle_s=settle_s), listening, self.inbox)
+        gap = listening.blind_gap
+        if remembered and gap is not None:
+            desk.board.correlator.restore(_restored(remembered, self._waiting))
+            desk.board.correlator.mark_gap(gap.id)
+            log.info("calls in flight taken up from the last run", pbx=pbx, calls=len(desk.board.correlator))
         self.desks.append(desk)
         return desk
-
-    async def _gap_since_last_run(self, pbx: str, remembered: list[OpenCall]) -> Gap | None:
-        """Return the gap that lasts until a source listens: what the last run left open, else since its last sign."""
-        now = datetime.fromtimestamp(self.clock(), UTC)
-        for gap in await self.store.gaps(now, now + timedelta(seconds=1), pbx):
-            if gap.ended_at is None:
-                return gap
-        if not remembered:
-            return None
-        began_at = max(open_call.seen_at for open_call in remembered)
-        gap = _gap(pbx, began_at.timestamp(), "the companion was not running")
-        self._waiting.gaps.append(gap)
-        return gap
 
     async def run(self) -> None:
         """Work for ever; when cancelled, work off what was heard, save what is in flight, and write all of it."""
@@ -197,22 +107,26 @@ class Pipeline:
                     await asyncio.sleep(0)
 
     def _handle(self, desk: Desk, items: list[Item]) -> None:
-        feed = desk.correlator.feed
+        feed = desk.board.feed
+        now = time.monotonic()
         for item in items:
-            if isinstance(item, LinkUp):
-                self._link_up(desk, item)
-            elif isinstance(item, LinkDown):
-                self._link_down(desk, item)
+            if isinstance(item, NEWS):
+                gaps = desk.take(item)
+                if gaps:
+                    self._waiting.gaps += gaps
+                    self._flush.set()
             else:
                 self.counters.events += 1
-                ended = feed(item)
+                ended = feed(item, now)
                 if ended:
                     self._close(desk, ended)
 
     def _close(self, desk: Desk, calls: list[state.Call]) -> None:
         waiting = self._waiting
         for call in calls:
-            waiting.records.append(enrich.record(call, desk.around))
+            record = enrich.record(call, desk.around)
+            self.counters.conflicts += record.evidence.conflict
+            waiting.records.append(record)
             waiting.closed.extend((desk.pbx, linkedid) for linkedid in call.saved_as)
         self.counters.calls += len(calls)
         overflow = len(waiting.records) - self.max_waiting_records
@@ -221,42 +135,38 @@ class Pipeline:
             self.counters.lost_records += overflow
         self._flush.set()
 
-    def _link_up(self, desk: Desk, item: LinkUp) -> None:
-        desk.up = True
-        if item.version is not None and item.version != desk.around.version:
-            desk.around = replace(desk.around, version=item.version)
-        if desk.gap is not None:
-            ended_at = datetime.fromtimestamp(item.at, UTC)
-            gap = desk.gap
-            self._waiting.gaps.append(Gap(gap.id, gap.pbx, gap.source, gap.began_at, ended_at, gap.reason))
-            desk.gap = None
-            self._flush.set()
-
-    def _link_down(self, desk: Desk, item: LinkDown) -> None:
-        desk.up = False
-        if desk.gap is None:
-            desk.gap = _gap(desk.pbx, item.at, item.reason)
-            self._waiting.gaps.append(desk.gap)
-            self._flush.set()
-        desk.correlator.mark_gap(desk.gap.id)
-
     async def _tick(self) -> None:
-        expire_at = 0.0
+        expire_at = listened_at = 0.0
         while True:
             await asyncio.sleep(TICK_S)
-            now = self.clock()
+            now, ticks = self.clock(), time.monotonic()
             self._save_open(now, SAVE_EVERY_S)
-            if now >= expire_at:
-                expire_at = now + EXPIRE_EVERY_S
+            for desk in self.desks:
+                self._waiting.gaps += desk.listening.tick(now)
+                settled = desk.board.due(ticks)
+                if settled:
+                    self._close(desk, settled)
+            if ticks >= listened_at:
+                listened_at = ticks + LISTENED_EVERY_S
+                self._tell_listened(now)
+            if ticks >= expire_at:
+                expire_at = ticks + EXPIRE_EVERY_S
                 for desk in self.desks:
-                    given_up = desk.correlator.expire(now)
+                    given_up = desk.board.ended(desk.board.correlator.expire(now), ticks)
                     if given_up:
                         self._close(desk, given_up)
+
+    def _tell_listened(self, now: float) -> None:
+        """Keep until when each PBX was listened to: a crash then leaves a gap, even when no call was in flight."""
+        for desk in self.desks:
+            if not desk.listening.blind:
+                self._waiting.listened[desk.pbx] = datetime.fromtimestamp(now, UTC)
+                self._flush.set()
 
     def _save_open(self, now: float, every_s: float) -> None:
         seen_at = datetime.fromtimestamp(now, UTC)
         for desk in self.desks:
-            for call in desk.correlator.unsaved(now, every_s):
+            for call in desk.board.correlator.unsaved(now, every_s):
                 text = json.dumps(state.dump(call), separators=(",", ":"), ensure_ascii=False)
                 self._waiting.open_calls.append(OpenCall(desk.pbx, call.linkedid, seen_at, text))
         if self._waiting.open_calls:
@@ -277,7 +187,7 @@ class Pipeline:
     async def _write_once(self) -> bool:
         """Write what waits; return whether the store took it. Being cancelled does not stop what is being written."""
         batch, self._waiting = self._waiting, Batch()
-        if not (batch.records or batch.open_calls or batch.closed or batch.gaps):
+        if not (batch.records or batch.open_calls or batch.closed or batch.gaps or batch.listened):
             return True
         self._committing = asyncio.create_task(self._commit(batch))
         return await asyncio.shield(self._committing)
@@ -308,6 +218,7 @@ class Pipeline:
             later.open_calls,  # they are saved again soon, newer
             batch.closed + later.closed,
             batch.gaps + later.gaps,
+            batch.listened | later.listened,
         )
 
     async def _drain(self) -> None:
@@ -315,15 +226,11 @@ class Pipeline:
             await self._committing
         while (taken := self.inbox.take()) is not None:
             self._handle(*taken)
+        for desk in self.desks:
+            self._close(desk, desk.board.finish())
         self._save_open(self.clock(), 0.0)
         if not await self._write_once():
             log.error("records lost: the store did not take them at the end", records=len(self._waiting.records))
-
-
-def _gap(pbx: str, began_at: float, reason: str) -> Gap:
-    text = f"{pbx}\0ami\0{began_at:.6f}"
-    gap_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return Gap(gap_id, pbx, "ami", datetime.fromtimestamp(began_at, UTC), None, reason)
 
 
 def _restored(remembered: list[OpenCall], batch: Batch) -> list[state.Call]:

@@ -54,6 +54,7 @@ class Recorder:
         self.told: list[ev.Event | Up | Down] = []
         self.bytes_read = 0
         self.reads: list[int] = []
+        self.missed: list[tuple[int, str]] = []
         self._fails = fails
 
     def heard(self, events: list[ev.Event]) -> None:
@@ -67,6 +68,9 @@ class Recorder:
     def link_down(self, reason: str) -> None:
         self._refuse(Down(reason))
         self.told.append(Down(reason))
+
+    def lost(self, count: int, reason: str) -> None:
+        self.missed.append((count, reason))
 
     def raw(self, data: bytes) -> None:
         self._refuse(data)

@@ -124,7 +124,7 @@ async def test_every_call_of_every_round_becomes_a_record_with_an_id_of_its_own(
     desk = await pipeline.add(Surroundings("demo"), Limits())
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(pipeline.run())
-        listening = tasks.create_task(AmiSource("demo", settings(pbx), desk).run())
+        listening = tasks.create_task(AmiSource("demo", settings(pbx), desk.door("ami")).run())
         await until(lambda: len(stored) >= 2 * len(expected), "two rounds recorded", 30)
         listening.cancel()
         working.cancel()

@@ -224,6 +224,7 @@ class AmiSource:
         self._told: type[AsteriskSipError] | None = None  # the kind of the outage that the log already has
         self._link: AmiLink | None = None
         self._lost_before = Losses()  # on links that are no more
+        self._relisting: asyncio.Task[None] | None = None
         self.last_error: AsteriskSipError | None = None
 
     @property
@@ -280,6 +281,15 @@ class AmiSource:
             return str(error)
         finally:
             await link.close()
+
+    def relist(self) -> None:
+        """Ask which channels are alive: some news of them may be lost. They come as events; no link, no answer."""
+        if self._link is not None and (self._relisting is None or self._relisting.done()):
+            self._relisting = asyncio.get_running_loop().create_task(self._relist(self._link))
+
+    async def _relist(self, link: AmiLink) -> None:
+        with contextlib.suppress(LinkLostError):
+            await link.ask({"Action": "CoreShowChannels"})
 
     def _outage(self, error: AsteriskSipError) -> None:
         self.last_error = error

@@ -34,6 +34,9 @@ class Listener(Protocol):
     def link_down(self, reason: str) -> None:
         """We hear nothing from now on."""
 
+    def lost(self, count: int, reason: str) -> None:
+        """Some messages were passed over; ``reason`` reads on after their number: "messages could not be read"."""
+
     def raw(self, data: bytes) -> None:
         """Take the bytes as they came, before anything is done with them (to record them)."""
 
@@ -58,7 +61,7 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         super().__init__()
         self._listener = listener
         self._log = log
-        self._told_losses = False
+        self._missed = 0
         self.reader = ami_wire.Reader(_live_clock, max_message_bytes)
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -83,13 +86,19 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         responses, self.reader.responses = self.reader.responses, []
         for block in responses:
             self._answer(block)
-        if not self._told_losses and (self.reader.unreadable or self.reader.framer.oversized):
-            self._told_losses = True
+        missed = self.reader.unreadable + self.reader.framer.oversized
+        if missed > self._missed:
+            self._tell_missed(missed)
+
+    def _tell_missed(self, missed: int) -> None:
+        self.tell(self._listener.lost, missed - self._missed, "messages could not be read")
+        if not self._missed:
             self._log.warning(
                 "messages passed over (told once a link)",
                 unreadable=self.reader.unreadable,
                 oversized=self.reader.framer.oversized,
             )
+        self._missed = missed
 
     def _breathe(self) -> None:
         """Leave the socket alone for a moment: Asterisk writes each event by itself, and a wake-up costs more."""

@@ -12,8 +12,8 @@ from typing import IO, cast
 
 from asterisk_sip.calls import enrich, state
 from asterisk_sip.calls.bounded import Limits
-from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.errors import SourceError
 from asterisk_sip.sources import ami_wire
 
@@ -40,7 +40,7 @@ class Replay:
         self.events = 0
 
     def _start(self) -> None:
-        self._correlator = Correlator(self._limits)
+        self._board = Switchboard(self._limits)
         self._reader = ami_wire.Reader(ami_wire.RecordedClock())
 
     def read(self, paths: Iterable[Path], progress: Callable[[int], None] | None = None) -> Iterator[CallRecord]:
@@ -59,7 +59,7 @@ class Replay:
         reader = self._reader
         for event in reader.feed(chunk):
             self.events += 1
-            ended = self._correlator.feed(event)
+            ended = self._board.feed(event, event.at)
             for call in ended:
                 yield self._record(call)
         reader.responses.clear()
@@ -76,7 +76,7 @@ class Replay:
         return self._reader.framer.banner
 
     def _finish(self) -> None:
-        self.unfinished += len(self._correlator)
+        self.unfinished += len(self._board.correlator)
         self.unreadable += self._reader.unreadable + self._reader.framer.oversized
 
 

@@ -23,7 +23,10 @@ class MissingStoreError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time we were not listening to one source of one PBX. ``ended_at`` is None while it lasts."""
+    """A time we were not listening to one source of one PBX. ``ended_at`` is None while it lasts.
+
+    ``blind``: no other source told of the calls meanwhile, so some may be missing, and some are partial.
+    """
 
     id: str
     pbx: str
@@ -31,6 +34,7 @@ class Gap:
     began_at: datetime
     ended_at: datetime | None
     reason: str
+    blind: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,15 @@ class Batch:
     """What is written in one transaction, all of it or nothing.
 
     ``open_calls`` and ``gaps`` replace what is stored under the same key. ``closed`` are the (pbx, linkedid) of calls
-    no longer in flight; a call that is in ``open_calls`` too stays in flight: its linkedid was used again.
+    no longer in flight; a call that is in ``open_calls`` too stays in flight: its linkedid was used again. ``listened``
+    says of each PBX until when it was listened to, so that a crash leaves a gap that begins at the right time.
     """
 
     records: list[CallRecord] = field(default_factory=list)
     open_calls: list[OpenCall] = field(default_factory=list)
     closed: list[tuple[str, str]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    listened: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,9 @@ class Store(Protocol):
 
     async def gaps(self, since: datetime, until: datetime, pbx: str | None = None) -> list[Gap]:
         """Return the gaps that touch a window of time, in the order they began."""
+
+    async def listened_until(self, pbx: str) -> datetime | None:
+        """Return until when a PBX was listened to for sure, None when it never was."""
 
     async def calls(self, query: CallQuery) -> list[CallRecord]:
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 
 from .base import CallQuery, TotalsQuery, microseconds
-from .schema import attempts, calls, gaps, open_calls, totals
+from .schema import attempts, calls, gaps, listened, open_calls, totals
 
 _MINUTE_US = 60_000_000
 _ESCAPE = "\\"
@@ -32,6 +32,11 @@ def calls_after(position: int, limit: int, query: CallQuery) -> Select[tuple[int
 def open_calls_of(pbx: str) -> Select[Any]:
     """Return the select of the calls of a PBX in flight, oldest sight first."""
     return select(open_calls).where(open_calls.c.pbx == pbx).order_by(open_calls.c.seen_us, open_calls.c.linkedid)
+
+
+def listened_to(pbx: str) -> Select[Any]:
+    """Return the select of until when a PBX was listened to."""
+    return select(listened.c.until_us).where(listened.c.pbx == pbx)
 
 
 def gaps_touching(since: datetime, until: datetime, pbx: str | None) -> Select[Any]:

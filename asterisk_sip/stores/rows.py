@@ -56,7 +56,8 @@ def closed_row(key: tuple[str, str]) -> Row:
 def gap_row(gap: Gap) -> Row:
     """Return the row of a gap."""
     ended_us = None if gap.ended_at is None else microseconds(gap.ended_at)
-    return gap.id, _text(gap.pbx), _text(gap.source), microseconds(gap.began_at), ended_us, _text(gap.reason)
+    began_us = microseconds(gap.began_at)
+    return gap.id, _text(gap.pbx), _text(gap.source), began_us, ended_us, _text(gap.reason), gap.blind
 
 
 def _deciding(record: CallRecord) -> Attempt | None:

@@ -128,6 +128,14 @@ gaps = Table(
     Column("began_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
     Column("reason", Text, nullable=False),
+    Column("blind", Boolean, nullable=False),
+)
+
+listened = Table(
+    "listened",
+    metadata,
+    Column("pbx", Text, primary_key=True),
+    Column("until_us", BigInteger, nullable=False),
 )
 
 # Listings run down this index in their order, and filter on it without reading the rows: a hundred times narrower.

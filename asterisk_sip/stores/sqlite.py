@@ -28,9 +28,10 @@ from .base import (
     Total,
     TotalsQuery,
     from_microseconds,
+    microseconds,
 )
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
-from .schema import answered_ids, attempts, calls, gaps, open_calls, totals
+from .schema import answered_ids, attempts, calls, gaps, listened, open_calls, totals
 
 Answer = TypeVar("Answer")
 
@@ -83,6 +84,11 @@ class SqliteStore:
     async def gaps(self, since: datetime, until: datetime, pbx: str | None = None) -> list[Gap]:
         """Return the gaps that touch a window of time, in the order they began."""
         return [_gap(row) for row in await self._select(queries.gaps_touching(since, until, pbx))]
+
+    async def listened_until(self, pbx: str) -> datetime | None:
+        """Return until when a PBX was listened to for sure, None when it never was."""
+        rows = await self._select(queries.listened_to(pbx))
+        return from_microseconds(rows[0].until_us) if rows else None
 
     async def calls(self, query: CallQuery) -> list[CallRecord]:
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
@@ -142,6 +148,7 @@ class SqliteStore:
             _many(writer, _DELETE_OPEN_CALLS, [closed_row(key) for key in batch.closed])
             _many(writer, _PUT_OPEN_CALLS, [open_call_row(call) for call in batch.open_calls])
             _many(writer, _PUT_GAPS, [gap_row(gap) for gap in batch.gaps])
+            _many(writer, _PUT_LISTENED, [(pbx, microseconds(until)) for pbx, until in batch.listened.items()])
         return len(new)
 
     async def _select(self, query: Select[Any]) -> list[Any]:
@@ -190,7 +197,7 @@ def _many(connection: Connection, sql: str, rows: list[Row]) -> None:
 
 def _gap(row: Any) -> Gap:
     ended_at = None if row.ended_us is None else from_microseconds(row.ended_us)
-    return Gap(row.id, row.pbx, row.source, from_microseconds(row.began_us), ended_at, row.reason)
+    return Gap(row.id, row.pbx, row.source, from_microseconds(row.began_us), ended_at, row.reason, row.blind)
 
 
 def _total(values: dict[str, Any]) -> Total:
@@ -229,6 +236,7 @@ _INSERT_ANSWERED_IDS = _compiled(answered_ids)
 _ADD_TOTALS = _compiled(totals, _adding)
 _PUT_OPEN_CALLS = _compiled(open_calls, _replacing(open_calls))
 _PUT_GAPS = _compiled(gaps, _replacing(gaps))
+_PUT_LISTENED = _compiled(listened, _replacing(listened))
 _DELETE_OPEN_CALLS = str(
     delete(open_calls)
     .where(open_calls.c.pbx == bindparam("pbx"), open_calls.c.linkedid == bindparam("linkedid"))

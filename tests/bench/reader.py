@@ -15,7 +15,7 @@ from panoramisk import Manager
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
-from asterisk_sip.pipeline import Desk, Pipeline
+from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources import ami, ami_protocol
 from asterisk_sip.stores.sqlite import SqliteStore
 from tests.bench.stream import LAST
@@ -37,6 +37,8 @@ class Ear:
     def link_up(self, version: str | None) -> None: ...
 
     def link_down(self, reason: str) -> None: ...
+
+    def lost(self, count: int, reason: str) -> None: ...
 
     def raw(self, data: bytes) -> None:
         self._tail = self._tail[-len(MARK) :] + data
@@ -93,17 +95,6 @@ async def wire(port: int) -> int:
     return ear.events
 
 
-class Marked(Desk):
-    """A desk that notices the end of the stream."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.ear = Ear()
-
-    def raw(self, data: bytes) -> None:
-        self.ear.raw(data)
-
-
 async def records(port: int) -> int:
     """The whole road: bytes to durable records in SQLite, every call kept."""
     path = Path(sys.argv[3])
@@ -111,11 +102,11 @@ async def records(port: int) -> int:
     await store.open()
     pipeline = Pipeline(store, inbox_max_events=10_000_000)
     around = Surroundings("bench", trunks=(TrunkRule(None, ("acme", "globex", "initech")),))
-    desk = Marked(around, Limits(), pipeline.inbox)
-    pipeline.desks.append(desk)
+    ear = Ear()
+    desk = await pipeline.add(around, Limits())
     working = asyncio.create_task(pipeline.run())
-    source = asyncio.create_task(ami.AmiSource("bench", settings(port), desk).run())
-    await desk.ear.end.wait()
+    source = asyncio.create_task(ami.AmiSource("bench", settings(port), desk.door("ami", ear.raw)).run())
+    await ear.end.wait()
     source.cancel()
     await asyncio.wait([source])
     working.cancel()

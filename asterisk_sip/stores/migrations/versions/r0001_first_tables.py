@@ -35,6 +35,12 @@ def upgrade() -> None:
         sa.Column("began_us", sa.BigInteger, nullable=False),
         sa.Column("ended_us", sa.BigInteger),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("blind", sa.Boolean, nullable=False),
+    )
+    op.create_table(
+        "listened",
+        sa.Column("pbx", sa.Text, primary_key=True),
+        sa.Column("until_us", sa.BigInteger, nullable=False),
     )
 
 

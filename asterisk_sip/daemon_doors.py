@@ -1,0 +1,33 @@
+"""Opens the doors of a PBX: from its configuration to the sources that listen, each with its own listener."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from asterisk_sip.config import AmiConfig, PbxConfig
+from asterisk_sip.desk import Desk
+from asterisk_sip.sources.ami import AmiSettings, AmiSource
+
+
+class Source(Protocol):
+    """Listens to one door until it is cancelled, and mends its link by itself."""
+
+    async def run(self) -> None:
+        """Listen for ever; ends only by being cancelled."""
+
+
+def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
+    """Return a source for every door of a PBX; they lead to its desk."""
+    sources: list[Source] = []
+    if pbx.ami is not None:
+        ami = AmiSource(pbx.name, ami_settings(pbx.ami), desk.door("ami"))
+        desk.relist.append(ami.relist)
+        sources.append(ami)
+    return sources
+
+
+def ami_settings(config: AmiConfig) -> AmiSettings:
+    """Return the AMI source's settings from the configuration."""
+    names = AmiSettings.__dataclass_fields__.keys() - {"secret"}
+    plain = {name: getattr(config, name) for name in names}
+    return AmiSettings(secret=config.secret.get_secret_value(), **plain)
