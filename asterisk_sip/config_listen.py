@@ -43,29 +43,28 @@ _ADVICE = "; let only the PBX through the firewall"
 
 def look(tree: Table, findings: Findings) -> None:
     """Tell of addresses that two doors cannot share, and warn of those that other machines can reach."""
-    first: dict[tuple[str, str, int], _Listener] = {}
-    ids: dict[tuple[str, int, object], _Listener] = {}
+    at: dict[tuple[str, str, int], list[_Listener]] = {}
     for one in _listeners(tree):
         if not _is_loopback(one.host):
             findings.warn((*one.loc, "listen_host"), _exposed(one))
-        other = first.setdefault((one.protocol, one.host, one.port), one)
-        if other is not one and (one.door != other.door or one.door == "ari"):
-            findings.fault((*one.loc, "listen_port"), f"is the port of {key_path(other.loc)} too")
-        elif one.door == "hep":
-            _capture_ids(one, other, ids.setdefault((one.host, one.port, one.table.get("capture_id")), one), findings)
+        at.setdefault((one.protocol, one.host, one.port), []).append(one)
+    for first, *others in at.values():
+        for one in others:
+            if one.door != first.door or one.door == "ari":
+                findings.fault((*one.loc, "listen_port"), f"is the port of {key_path(first.loc)} too")
+        if others and first.door == "hep":
+            _distinct_captures([first, *others], findings)
 
 
-def _capture_ids(one: _Listener, other: _Listener, same: _Listener, findings: Findings) -> None:
-    if other is one:
-        return
-    for listener in (other, one):
-        if "capture_id" not in listener.table:
-            loc = (*listener.loc, "capture_id")
-            reason = f"is required, for {key_path((one if listener is other else other).loc)} listens there too"
-            if (findings.name(loc), reason) not in findings.faults:
-                findings.fault(loc, reason)
-    if same is not one and "capture_id" in one.table:
-        findings.fault((*one.loc, "capture_id"), f"is that of {key_path(same.loc)} too, which listens there as well")
+def _distinct_captures(sharing: list[_Listener], findings: Findings) -> None:
+    for number, one in enumerate(sharing):
+        loc, others = (*one.loc, "capture_id"), sharing[:number]
+        same = [other for other in others if other.table.get("capture_id") == one.table.get("capture_id")]
+        if "capture_id" not in one.table:
+            other = others[0] if others else sharing[1]
+            findings.fault(loc, f"is required, for {key_path(other.loc)} listens there too")
+        elif same:
+            findings.fault(loc, f"is that of {key_path(same[0].loc)} too, which listens there as well")
 
 
 def _listeners(tree: Table) -> Iterator[_Listener]:
