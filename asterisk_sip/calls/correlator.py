@@ -165,6 +165,7 @@ class Correlator(InFlight):
             return []
         call, leg = found
         leg.cause, leg.cause_text, leg.tech_cause = event.cause, event.cause_text, event.tech_cause
+        leg.cause_source = event.source
         self._bury(call, leg, event.at)
         return [] if call.alive else [self._close(call)]
 
@@ -204,6 +205,20 @@ class Correlator(InFlight):
 
     def _listed(self, event: ev.ChannelsListed) -> list[Call]:
         return self.reconcile(event.channels, event.at, event.since)
+
+    def _backfilled(self, event: ev.Backfilled) -> list[Call]:
+        known = self._calls.keys() | self._joined.keys()
+        if any(linkedid in self._generations and linkedid not in known for linkedid in event.linkedids):
+            self.late_events += len(event.events)  # recorded already
+            return []
+        ended = []
+        for each in event.events:
+            ended += self.feed(each)
+        touched = [self._calls.get(linkedid) or self._joined.get(linkedid) for linkedid in event.linkedids]
+        for call in (*ended, *touched):
+            if call is not None:
+                call.partial = call.backfilled = True
+        return ended
 
     def _nothing(self, _event: ev.Booted) -> list[Call]:
         return []
@@ -263,4 +278,5 @@ class Correlator(InFlight):
         ev.QueueLeft: _queue_left,
         ev.Booted: _nothing,
         ev.ShutDown: _shut_down,
+        ev.Backfilled: _backfilled,
     }

@@ -92,6 +92,7 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         hint=None if verdict.outcome is Outcome.ANSWERED else of_call.hint,
         attempts=attempts,
         partial=call.partial,
+        backfilled=call.backfilled,
         gap_ids=call.gap_ids,
         rule=of_call.rule,
         sip_call_id=root.call_id,

@@ -106,6 +106,7 @@ class HungUp(NamedTuple):
     cause: int | None
     cause_text: str | None
     tech_cause: int | None
+    source: str | None = None  # what told the cause, where that was no event of Asterisk
 
 
 class ChannelsMet(NamedTuple):
@@ -153,6 +154,17 @@ class ChannelsListed(NamedTuple):
     since: float | None = None
 
 
+class Backfilled(NamedTuple):
+    """What Asterisk's own log (CEL) told afterwards of one call that began, went on or ended while nobody listened.
+
+    ``linkedids`` are all that the call had; ``events`` are in order, none of them is ``Backfilled``.
+    """
+
+    at: float
+    linkedids: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
 Event = (
     ChannelBegan
     | ChannelSeen
@@ -169,4 +181,5 @@ Event = (
     | QueueLeft
     | Booted
     | ShutDown
+    | Backfilled
 )

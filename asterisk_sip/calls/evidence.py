@@ -86,10 +86,10 @@ def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
     if nothing_came:
         return Known(SipStatus(), Evidence(Grade.NONE, silent[0]), nothing_came)
     if attempt.answered_at is not None:  # 200 is the only 2xx an INVITE can have, but nobody showed it to us
-        return Known(SipStatus(candidates=(200,)), Evidence(Grade.CANDIDATES, DIAL_STATUS))
+        return Known(SipStatus(candidates=(200,)), Evidence(Grade.CANDIDATES, leg.cause_source or DIAL_STATUS))
     codes = _candidates(attempt, leg, version)
     if codes:
-        return Known(SipStatus(candidates=codes), Evidence(Grade.CANDIDATES, CAUSE))
+        return Known(SipStatus(candidates=codes), Evidence(Grade.CANDIDATES, leg.cause_source or CAUSE))
     return Known(SipStatus(), Evidence())
 
 
@@ -209,4 +209,4 @@ def of_caller(leg: Leg, version: str | None) -> Known:
         return Known(SipStatus(487), Evidence(Grade.SENT, CANCEL))
     driver = "pjsip" if tech(leg) == "PJSIP" else "sip"
     code = catalog.code_sent_to_caller(leg.cause, driver, version)
-    return Known(SipStatus(code), Evidence(Grade.SENT, CAUSE))
+    return Known(SipStatus(code), Evidence(Grade.SENT, leg.cause_source or CAUSE))

@@ -51,6 +51,7 @@ class Leg:
     ended_at: float | None = None
     cause: int | None = None
     cause_text: str | None = None
+    cause_source: str | None = None  # what told the cause, where that was no event of Asterisk
     tech_cause: int | None = None
     heard: str | None = None
     call_id: str | None = None
@@ -138,6 +139,7 @@ class Call:
     alive: set[str] = field(default_factory=set)
     stages: int = 0
     partial: bool = False
+    backfilled: bool = False  # some of it was read afterwards in Asterisk's own log
     gap_ids: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()  # the linkedids of calls that became part of this one
     left_out: int = 0  # attempts over the bound
@@ -202,6 +204,7 @@ class Call:
         self.began_at = min(self.began_at, other.began_at)
         self.last_at = max(self.last_at, other.last_at)
         self.partial |= other.partial
+        self.backfilled |= other.backfilled
         self.gap_ids = tuple(dict.fromkeys((*self.gap_ids, *other.gap_ids)))
         self.joined = tuple(dict.fromkeys((*self.joined, *other.joined, other.linkedid)))
         self.left_out += other.left_out
