@@ -20,6 +20,7 @@ VERBS = {
     "check": ("cli_run", "Look at each PBX: what it tells, what will be missing, and the exact lines to add."),
     "calls": ("cli_read", "Show recorded calls, the newest first."),
     "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
+    "gaps": ("cli_gaps", "Show when a PBX was not heard, and how complete the records are."),
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
     "replay": ("cli_run", "Read recordings of AMI and print every call that ended in them."),
 }

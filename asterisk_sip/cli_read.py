@@ -7,28 +7,24 @@ import json
 import os
 import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_path
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
     from asterisk_sip.calls.model import CallRecord
-    from asterisk_sip.stores.base import CallQuery
+    from asterisk_sip.stores.base import CallQuery, Gap
     from asterisk_sip.stores.sqlite import SqliteStore
 
-DEFAULT_STORE = Path("asterisk-sip.db")
 POLL_S = 0.5
 
 _AT_ONCE = 500
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-
-ConfigPath = Annotated[Path | None, Parameter(name=["--config", "-c"])]
-StorePath = Annotated[Path | None, Parameter(name=["--store"])]
 
 
 def calls(
@@ -75,8 +71,8 @@ def calls(
     from asterisk_sip.stores.base import CallQuery
 
     query = CallQuery(
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=moment("--since", since),
+        until=moment("--until", until),
         code=code,
         sip_class=_class(class_),
         trunk=trunk,
@@ -84,11 +80,13 @@ def calls(
         number=None if number is None else re.sub(r"[\s()/-]", "", number),
         limit=_at_least(1, "--limit", limit),
     )
-    path = _store_path(config, store)
-    records = asyncio.run(_calls(path, query))
+    path = store_path(config, store)
+    records, gaps = asyncio.run(_calls(path, query))
     _print_calls(records, format_)
     if not records:
         sys.stderr.write(_nothing(path, query))
+    if gaps and format_ == "table":
+        _print_completeness(gaps, records, query)
 
 
 def tail(
@@ -114,7 +112,7 @@ def tail(
     format_
         table: for a person. json: one whole record a line.
     """
-    path = _store_path(config, store)
+    path = store_path(config, store)
     _at_least(0, "--lines", lines)
     try:
         asyncio.run(_tail(path, lines, follow, format_))
@@ -175,18 +173,34 @@ def explain(
         sys.stdout.write(render_plain.explained(entries) if len(entries) == 1 else render_plain.found(entries))
 
 
-async def _calls(path: Path, query: CallQuery) -> list[CallRecord]:
-    store = await _opened(path)
+async def _calls(path: Path, query: CallQuery) -> tuple[list[CallRecord], list[Gap]]:
+    store = await opened(path)
     try:
-        return await store.calls(query)
+        records = await store.calls(query)
+        since, until = _window(records, query)
+        return records, await store.gaps(since, until, query.pbx)
     finally:
         await store.close()
+
+
+def _window(records: list[CallRecord], query: CallQuery) -> tuple[datetime, datetime]:
+    """Return the time a listing is about: as asked for, else from the oldest call shown until now."""
+    until = query.until or datetime.now(UTC)
+    ended = [record.ended_at for record in records if record.ended_at is not None]
+    return query.since or min(ended, default=until), until
+
+
+def _print_completeness(gaps: list[Gap], records: list[CallRecord], query: CallQuery) -> None:
+    from asterisk_sip import render_gaps
+
+    for line in render_gaps.told_completeness(gaps, *_window(records, query)):
+        sys.stderr.write(f"{line}; see: asterisk-sip gaps\n")
 
 
 async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
     from asterisk_sip.stores.base import CallQuery
 
-    store = await (_waited_for(path) if follow else _opened(path))
+    store = await (_waited_for(path) if follow else opened(path))
     try:
         position = await store.last_position()
         newest = await store.calls(CallQuery(limit=lines)) if lines else []
@@ -203,29 +217,13 @@ async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
         await store.close()
 
 
-async def _opened(path: Path) -> SqliteStore:
-    from asterisk_sip.stores.base import MissingStoreError
-    from asterisk_sip.stores.sqlite import SqliteStore
-
-    store = SqliteStore(path, readonly=True)
-    try:
-        await store.open()
-    except MissingStoreError as error:
-        await store.close()
-        raise MissingStoreError(f"{error}; name the right one with --store or --config, or start the daemon") from error
-    except BaseException:
-        await store.close()
-        raise
-    return store
-
-
 async def _waited_for(path: Path) -> SqliteStore:
     from asterisk_sip.stores.base import MissingStoreError
 
     told = False
     while True:
         try:
-            return await _opened(path)
+            return await opened(path)
         except MissingStoreError:
             if not told:
                 sys.stderr.write(f"waiting for {path}: nothing has been written there yet\n")
@@ -274,29 +272,6 @@ def _overrides(config: Path | None) -> list[dict[str, Any]]:
 
 def _may_hold(rule: dict[str, Any], trunk: str, code: int | None) -> bool:
     return (rule["trunk"] is None or fnmatchcase(trunk, rule["trunk"])) and rule["code"] in (None, code)
-
-
-def _store_path(config: Path | None, store: Path | None) -> Path:
-    if store is not None:
-        return store
-    if config is None:
-        return DEFAULT_STORE
-    from asterisk_sip import config as configuration
-
-    return configuration.load(config, secrets=False).store.path
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    """Return the time meant: so long ago, or an ISO time, which is local unless it says otherwise."""
-    if text is None:
-        return None
-    try:
-        if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
-            return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        hint = "give 30m, 1h, 2d, or a time such as 2026-11-05T14:00"
-        raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
 
 
 def _class(text: str | None) -> int | None:

@@ -154,6 +154,11 @@ class Companion:
         """Each gap in the store: its reason, and whether it is over."""
         return [(reason, ended is not None) for reason, ended in self._read("select reason, ended_us from gaps")]
 
+    def listened_until(self) -> float | None:
+        """Until when the store says the PBX was listened to, in seconds since 1970."""
+        rows = self._read("select until_us from listened")
+        return rows[0][0] / 1e6 if rows else None
+
     async def recorded(self, number: int, within_s: float = 30.0) -> list[Record]:
         """Wait until the store holds so many calls; give them all, the oldest first."""
         await until(lambda: self.count() >= number, f"{number} calls in the store, there are {self.count()}", within_s)

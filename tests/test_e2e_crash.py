@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import Companion, Record, Truth, Witness, by_linkedid
+from tests.e2e import Companion, Record, Truth, Witness, by_linkedid, command
 from tests.lab.asterisk import Asterisk
 from tests.lab.errors import NotYetError
 from tests.lab.fixtures import need_roots
@@ -126,6 +127,23 @@ async def test_a_companion_killed_under_load_loses_no_call_and_tells_none_twice(
         assert records[linkedid]["partial"] is True
         assert len(records[linkedid]["gap_ids"]) == 1
     assert ("the companion was not running", True) in companion.gaps()
+
+
+async def test_a_companion_killed_while_no_call_was_up_leaves_a_gap_too(pbx22: Asterisk, tmp_path: Path) -> None:
+    async with Companion(tmp_path, pbx22) as companion:
+        await until(lambda: companion.listened_until() is not None, "a sign of life in the store", 20)
+        lived_until = companion.listened_until()
+        killed_at = await companion.kill()
+        await companion.start()
+        back_at = at_once(companion.logged("listening")[-1])
+        await until(lambda: ("the companion was not running", True) in companion.gaps(), "the gap is over", 20)
+        assert await companion.stop() == 0
+        said = await command("gaps", "--config", str(companion.config), "--format", "json")
+    [gap, _] = [json.loads(line) for line in said.out.splitlines()]
+    assert lived_until is not None
+    assert lived_until <= datetime.fromisoformat(gap["began_at"]).timestamp() <= killed_at
+    assert datetime.fromisoformat(gap["ended_at"]).timestamp() == pytest.approx(back_at, abs=0.5)
+    assert (gap["source"], gap["blind"]) == ("companion", True)
 
 
 async def test_a_companion_that_is_asked_to_end_under_load_writes_what_it_knows(

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": BELOW | {"stores", "alerts"},
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources"},
-    "render": BELOW | {"check"},
+    "render": BELOW | {"check", "stores"},
     "daemon": BELOW | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web"},
     "cli": BELOW | {"config", "sources", "pipeline", "stores", "sinks", "alerts", "check", "demo", "render", "daemon"},
     "__main__": {"cli"},

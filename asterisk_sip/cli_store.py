@@ -1,0 +1,63 @@
+"""What the verbs that read a store share: which store, from when, and its opening."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from asterisk_sip.errors import AsteriskSipError
+
+if TYPE_CHECKING:
+    from asterisk_sip.stores.sqlite import SqliteStore
+
+DEFAULT_STORE = Path("asterisk-sip.db")
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+ConfigPath = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+StorePath = Annotated[Path | None, Parameter(name=["--store"])]
+
+
+def store_path(config: Path | None, store: Path | None) -> Path:
+    """Return where the store is: as named, else as the configuration says, else in this folder."""
+    if store is not None:
+        return store
+    if config is None:
+        return DEFAULT_STORE
+    from asterisk_sip import config as configuration
+
+    return configuration.load(config, secrets=False).store.path
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """Return the time meant: so long ago, or an ISO time, which is local unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([smhdw])", text):
+            return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        hint = "give 30m, 1h, 2d, or a time such as 2026-11-05T14:00"
+        raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
+
+
+async def opened(path: Path) -> SqliteStore:
+    """Open a store for reading. Raises StoreError; MissingStoreError when there is none yet."""
+    from asterisk_sip.stores.base import MissingStoreError
+    from asterisk_sip.stores.sqlite import SqliteStore
+
+    store = SqliteStore(path, readonly=True)
+    try:
+        await store.open()
+    except MissingStoreError as error:
+        await store.close()
+        raise MissingStoreError(f"{error}; name the right one with --store or --config, or start the daemon") from error
+    except BaseException:
+        await store.close()
+        raise
+    return store
