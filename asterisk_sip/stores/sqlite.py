@@ -6,32 +6,23 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, Insert, Select, Table, bindparam, create_engine, delete
+from sqlalchemy import Connection, Engine, Select, create_engine
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import NullPool, QueuePool
 
-from asterisk_sip.calls.model import CallRecord, from_json
+from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 
-from . import queries, sqlite_file
-from .base import (
-    Batch,
-    CallQuery,
-    Gap,
-    Keep,
-    OpenCall,
-    Total,
-    TotalsQuery,
-    from_microseconds,
-    microseconds,
-)
+from . import sqlite_file
+from .answers import Answers
+from .base import Batch, Keep, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
-from .schema import answered_ids, attempts, calls, gaps, listened, open_calls, totals
+from .schema import answered_ids, attempts, calls, gaps, listened, open_calls
+from .statements import Statements
 
 Answer = TypeVar("Answer")
 
@@ -39,7 +30,7 @@ _READERS = 2
 _KNOWN = "SELECT id FROM {} WHERE id IN (SELECT value FROM json_each(?))"
 
 
-class SqliteStore:
+class SqliteStore(Answers):
     """Keeps records in one SQLite file.
 
     Writes go through one connection in one thread, a batch at a time: cancelling whoever waits for one never tears it.
@@ -49,6 +40,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, keep: Keep = "failures", *, readonly: bool = False) -> None:
         self.path = path
+        self.place = str(path)
         self._keep: Keep = keep
         self._readonly = readonly
         read = sqlite_file.connect_to_visit if readonly else sqlite_file.connect_to_read
@@ -76,36 +68,9 @@ class SqliteStore:
         """Write a batch in one transaction and return how many records were new. Durable when it returns."""
         return await self._run(self._writing, lambda: self._write(batch))
 
-    async def open_calls(self, pbx: str) -> list[OpenCall]:
-        """Return the calls of a PBX in flight at the last write, oldest sight first."""
-        rows = await self._select(queries.open_calls_of(pbx))
-        return [OpenCall(row.pbx, row.linkedid, from_microseconds(row.seen_us), row.state) for row in rows]
-
-    async def gaps(self, since: datetime, until: datetime, pbx: str | None = None) -> list[Gap]:
-        """Return the gaps that touch a window of time, in the order they began."""
-        return [_gap(row) for row in await self._select(queries.gaps_touching(since, until, pbx))]
-
-    async def listened_until(self, pbx: str) -> datetime | None:
-        """Return until when a PBX was listened to for sure, None when it never was."""
-        rows = await self._select(queries.listened_to(pbx))
-        return from_microseconds(rows[0].until_us) if rows else None
-
-    async def calls(self, query: CallQuery) -> list[CallRecord]:
-        """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
-        return [self._record(row.record) for row in await self._select(queries.calls_matching(query))]
-
-    async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
-        """Return (position, record) of calls written after a position, in the order of writing."""
-        rows = await self._select(queries.calls_after(position, limit, query or CallQuery()))
-        return [(row.position, self._record(row.record)) for row in rows]
-
     async def last_position(self) -> int:
         """Return the position of the call written last, 0 when none ever was."""
         return await self._run(self._reading, self._last_position)
-
-    async def totals(self, query: TotalsQuery) -> list[Total]:
-        """Count all calls, or all attempts: the denominators."""
-        return [_total(row._asdict()) for row in await self._select(queries.totals_of(query))]
 
     async def _run(self, threads: Executor, work: Callable[[], Answer]) -> Answer:
         def mapped() -> Answer:
@@ -164,12 +129,6 @@ class SqliteStore:
             position = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").scalar()
         return position or 0
 
-    def _record(self, text: str) -> CallRecord:
-        try:
-            return from_json(CallRecord, json.loads(text))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{self.path}: a stored record cannot be read: {error!r}") from error
-
 
 def _engine(connect: Callable[[], Any], size: int) -> Engine:
     """Return an engine that keeps up to ``size`` connections open, none when 0."""
@@ -195,50 +154,12 @@ def _many(connection: Connection, sql: str, rows: list[Row]) -> None:
         connection.exec_driver_sql(sql, rows)
 
 
-def _gap(row: Any) -> Gap:
-    ended_at = None if row.ended_us is None else from_microseconds(row.ended_us)
-    return Gap(row.id, row.pbx, row.source, from_microseconds(row.began_us), ended_at, row.reason, row.blind)
-
-
-def _total(values: dict[str, Any]) -> Total:
-    minute = values.pop("minute", None)
-    return Total(minute=None if minute is None else from_microseconds(minute * 60_000_000), **values)
-
-
-_DIALECT: Dialect = sqlite_dialect(paramstyle="qmark")
-
-
-def _compiled(table: Table, make: Callable[[Any], Any] = lambda statement: statement) -> str:
-    """Compile an insert of rows in the order of the table's columns, all but a position the engine gives itself."""
-    names = [column.name for column in table.columns if column.name != "position"]
-    statement: Insert = make(insert(table))
-    return str(statement.compile(dialect=_DIALECT, column_keys=names))
-
-
-def _replacing(table: Table) -> Callable[[Any], Any]:
-    rest = [column.name for column in table.columns if not column.primary_key]
-    return lambda new: new.on_conflict_do_update(
-        index_elements=list(table.primary_key), set_={name: new.excluded[name] for name in rest}
-    )
-
-
-def _adding(new: Any) -> Any:
-    sums = (totals.c.total, totals.c.talk_ms)
-    return new.on_conflict_do_update(
-        index_elements=list(totals.primary_key),
-        set_={column.name: column + new.excluded[column.name] for column in sums},
-    )
-
-
-_INSERT_CALLS = _compiled(calls)
-_INSERT_ATTEMPTS = _compiled(attempts)
-_INSERT_ANSWERED_IDS = _compiled(answered_ids)
-_ADD_TOTALS = _compiled(totals, _adding)
-_PUT_OPEN_CALLS = _compiled(open_calls, _replacing(open_calls))
-_PUT_GAPS = _compiled(gaps, _replacing(gaps))
-_PUT_LISTENED = _compiled(listened, _replacing(listened))
-_DELETE_OPEN_CALLS = str(
-    delete(open_calls)
-    .where(open_calls.c.pbx == bindparam("pbx"), open_calls.c.linkedid == bindparam("linkedid"))
-    .compile(dialect=_DIALECT)
-)
+_STATEMENTS = Statements(sqlite_dialect(paramstyle="qmark"), insert)
+_INSERT_CALLS = _STATEMENTS.insert(calls)
+_INSERT_ATTEMPTS = _STATEMENTS.insert(attempts)
+_INSERT_ANSWERED_IDS = _STATEMENTS.insert(answered_ids)
+_ADD_TOTALS = _STATEMENTS.add_totals()
+_PUT_OPEN_CALLS = _STATEMENTS.replace(open_calls)
+_PUT_GAPS = _STATEMENTS.replace(gaps)
+_PUT_LISTENED = _STATEMENTS.replace(listened)
+_DELETE_OPEN_CALLS = _STATEMENTS.delete_open_call()

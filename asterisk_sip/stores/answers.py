@@ -1,0 +1,72 @@
+"""The reading half of every store: it asks the questions of ``queries`` and turns rows into what ``base`` promises."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select
+
+from asterisk_sip.calls.model import CallRecord, from_json
+from asterisk_sip.errors import StoreError
+
+from . import queries
+from .base import CallQuery, Gap, OpenCall, Total, TotalsQuery, from_microseconds
+
+_MINUTE_US = 60_000_000
+
+
+class Answers(ABC):
+    """What can be asked of a store. ``place`` is what an operator calls it: a file, or a server and its database."""
+
+    place: str
+
+    @abstractmethod
+    async def _select(self, query: Select[Any]) -> list[Any]:
+        """Return the rows that answer a question. Raises StoreError."""
+
+    async def open_calls(self, pbx: str) -> list[OpenCall]:
+        """Return the calls of a PBX in flight at the last write, oldest sight first."""
+        rows = await self._select(queries.open_calls_of(pbx))
+        return [OpenCall(row.pbx, row.linkedid, from_microseconds(row.seen_us), row.state) for row in rows]
+
+    async def gaps(self, since: datetime, until: datetime, pbx: str | None = None) -> list[Gap]:
+        """Return the gaps that touch a window of time, in the order they began."""
+        return [_gap(row) for row in await self._select(queries.gaps_touching(since, until, pbx))]
+
+    async def listened_until(self, pbx: str) -> datetime | None:
+        """Return until when a PBX was listened to for sure, None when it never was."""
+        rows = await self._select(queries.listened_to(pbx))
+        return from_microseconds(rows[0].until_us) if rows else None
+
+    async def calls(self, query: CallQuery) -> list[CallRecord]:
+        """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
+        return [self._record(row.record) for row in await self._select(queries.calls_matching(query))]
+
+    async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
+        """Return (position, record) of calls written after a position, in the order of writing."""
+        rows = await self._select(queries.calls_after(position, limit, query or CallQuery()))
+        return [(row.position, self._record(row.record)) for row in rows]
+
+    async def totals(self, query: TotalsQuery) -> list[Total]:
+        """Count all calls, or all attempts: the denominators."""
+        return [_total(row._asdict()) for row in await self._select(queries.totals_of(query))]
+
+    def _record(self, text: str) -> CallRecord:
+        try:
+            return from_json(CallRecord, json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{self.place}: a stored record cannot be read: {error!r}") from error
+
+
+def _gap(row: Any) -> Gap:
+    ended_at = None if row.ended_us is None else from_microseconds(row.ended_us)
+    return Gap(row.id, row.pbx, row.source, from_microseconds(row.began_us), ended_at, row.reason, row.blind)
+
+
+def _total(values: dict[str, Any]) -> Total:
+    minute = values.pop("minute", None)
+    total, talk_ms = int(values.pop("total")), int(values.pop("talk_ms"))  # some engines sum into decimals
+    return Total(total, talk_ms, None if minute is None else from_microseconds(minute * _MINUTE_US), **values)
