@@ -26,7 +26,8 @@ THE_LINE = (
     r"channelvars = EVAL(${EVAL(${IF($[\"${HANGUPCAUSE_KEYS()}\"=\"${CHANNEL(name)}\"]?$:)}"
     r"{HANGUPCAUSE(${CHANNEL(name)},tech)})})"
 )
-SNIPPETS = sorted((CONFIGS / "asterisk").glob("*.conf"))
+DIALPLAN = CONFIGS / "asterisk" / "extensions.conf"
+SNIPPETS = sorted(set((CONFIGS / "asterisk").glob("*.conf")) - {DIALPLAN})
 SWITCHED_OFF = re.compile(r"^#(?=[a-z_]+ = |\[)", re.MULTILINE)
 
 

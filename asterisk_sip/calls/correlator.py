@@ -220,7 +220,7 @@ class Correlator(InFlight):
                 call.partial = call.backfilled = True
         return ended
 
-    def _nothing(self, _event: ev.Booted) -> list[Call]:
+    def _nothing(self, _event: ev.Booted | ev.HandlerReport) -> list[Call]:
         return []
 
     def _picked_up(self, event: ev.DialEnded) -> None:
@@ -276,6 +276,7 @@ class Correlator(InFlight):
         ev.ChannelsMet: _met,
         ev.QueueJoined: _queue_joined,
         ev.QueueLeft: _queue_left,
+        ev.HandlerReport: _nothing,  # Reports keeps it until the call has ended
         ev.Booted: _nothing,
         ev.ShutDown: _shut_down,
         ev.Backfilled: _backfilled,

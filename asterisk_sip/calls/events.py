@@ -130,6 +130,30 @@ class QueueLeft(NamedTuple):
     channel: Channel
 
 
+class HandlerReport(NamedTuple):
+    """What a channel's hangup handler told in the dialplan, just before the channel went (configs/asterisk).
+
+    ``source`` is the way it came: ``UserEvent`` or ``AGI``. ``channel`` holds its own facts. ``heard`` are the status
+    lines it knows of: (name of the dialled channel, ``SIP 486 Busy Here``), of each leg that the channel dialled, or of
+    itself when it was dialled. ``requested``: the far end ended it. ``caller`` is the uniqueid of the channel that will
+    report for the whole call, empty when no handler is hooked in there.
+    """
+
+    at: float
+    source: str
+    channel: Channel
+    is_dialled_leg: bool = False
+    began_at: float | None = None
+    answered_at: float | None = None
+    dial_status: str | None = None
+    cause: int | None = None
+    requested: bool = False
+    dialled: str | None = None  # of a dialled leg: the dial string without its technology
+    answered_ms: int | None = None  # of a caller: how long its last answered Dial lasted from the answer on
+    caller: str = ""
+    heard: tuple[tuple[str, str], ...] = ()
+
+
 class Booted(NamedTuple):
     """Asterisk is fully booted (sent after each login too)."""
 
@@ -179,6 +203,7 @@ Event = (
     | ChannelsMet
     | QueueJoined
     | QueueLeft
+    | HandlerReport
     | Booted
     | ShutDown
     | Backfilled

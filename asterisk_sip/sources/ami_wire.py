@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from asterisk_sip.calls import events as ev
+from asterisk_sip.sources import handler_wire
 from asterisk_sip.sources.ami_clock_wire import Fields, RecordedClock, timestamp
 from asterisk_sip.sources.ami_frame_wire import BANNER, DEFAULT_MAX_MESSAGE_BYTES, END, EOL, Framer
 
@@ -215,6 +216,12 @@ def _queue_left(headers: Headers, at: float) -> ev.Event:
     return ev.QueueLeft(at, channel_of(headers))
 
 
+def _told(headers: Headers, at: float) -> ev.Event | None:
+    if headers.get("UserEvent") != handler_wire.USER_EVENT:
+        return None
+    return handler_wire.report_of(headers.get(handler_wire.FIELD), "UserEvent", at)
+
+
 def _booted(_headers: Headers, at: float) -> ev.Event:
     return ev.Booted(at)
 
@@ -226,7 +233,7 @@ def _shut_down(headers: Headers, at: float) -> ev.Event:
 LAST_CAUSE = 127
 """The last Q.850 cause (ITU-T Q.850; include/asterisk/causes.h)."""
 
-WANTED: dict[str, Callable[[Headers, float], ev.Event]] = {
+WANTED: dict[str, Callable[[Headers, float], ev.Event | None]] = {
     "Newchannel": _began,
     "Newstate": _seen,
     "Rename": _renamed,
@@ -240,6 +247,7 @@ WANTED: dict[str, Callable[[Headers, float], ev.Event]] = {
     "BridgeLeave": _seen,
     "QueueCallerJoin": _queue_joined,
     "QueueCallerLeave": _queue_left,
+    "UserEvent": _told,
     "FullyBooted": _booted,
     "Shutdown": _shut_down,
 }
