@@ -22,13 +22,12 @@ from asterisk_sip.calls.model import to_json
 from asterisk_sip.sources.recording import Replay
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
-from tests.lab.options import Release
 from tests.lab.record import options, record_one
+from tests.lab.scenario import RELEASES
 from tests.lab.scenarios import SCENARIOS, Scenario, Setup
 
 CASES = Path(__file__).with_name("cases")
 CAPTURES = Path(__file__).parent.parent / ".lab" / "captures"
-RELEASES: tuple[Release, ...] = ("22", "16")
 TRUNKS = ("acme*", "globex", "initech", "silent", "refused", "lost", "empty")  # the other endpoints are phones
 SETUPS = {"noline": "without the line in manager.conf", "chansip": "over chan_sip"}
 
@@ -131,8 +130,11 @@ def describe(name: str) -> None:
         return
     base, _, setup = name.rpartition("-")
     scenario, told = (base, f", {SETUPS[setup]}") if setup in SETUPS else (name, "")
-    sentence = next(each.sentence for each in (*SCENARIOS, *MORE) if each.name == scenario)
-    path.write_text(f"sentence = {json.dumps(sentence[0].upper() + sentence[1:] + told + '.')}\n")
+    found = next(each for each in (*SCENARIOS, *MORE) if each.name == scenario)
+    lines = [f"sentence = {json.dumps(found.sentence[0].upper() + found.sentence[1:] + told + '.')}"]
+    if found.releases != RELEASES:
+        lines.append(f"releases = {json.dumps(found.releases)}")
+    path.write_text("\n".join((*lines, "")))
 
 
 def update(case: Case) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from asterisk_sip.calls.enrich import Surroundings
 from asterisk_sip.sources.recording import Replay
-from tests.cases import CASES, RELEASES, Case, all_cases
+from tests.cases import CASES, Case, all_cases
+from tests.lab.scenario import RELEASES
 
 ON_ONE_RELEASE_ONLY = ("-chansip",)  # chan_sip is gone from 21 on
 
@@ -27,7 +28,9 @@ def test_every_scenario_is_there_from_every_release() -> None:
     assert len(names) > 50
     for name in names:
         assert (CASES / name / "case.toml").is_file()
-        releases = ["16"] if name.endswith(ON_ONE_RELEASE_ONLY) else RELEASES
+        releases = (
+            ["16"] if name.endswith(ON_ONE_RELEASE_ONLY) else Case(name, "").description().get("releases", RELEASES)
+        )
         assert {case.release for case in all_cases() if case.name == name} == set(releases), name
 
 

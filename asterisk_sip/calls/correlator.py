@@ -106,7 +106,7 @@ class Correlator(InFlight):
             call.partial = True
             return []
         source = dialer[1].uniqueid if dialer is not None else None
-        stage = call.stage_of_next(source)
+        stage = call.stage_of_next(source, event.at)
         attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
         attempt.by_queue = event.dial_string.startswith(evidence.tech(leg) + "/")  # Dial leaves the technology out
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
@@ -136,6 +136,10 @@ class Correlator(InFlight):
         if event.dest.heard is not None:
             attempt.heard = event.dest.heard
         attempt.move("ANSWER" if event.status == "ANSWER" else "end", event.at)
+        if (
+            event.status != "ANSWER"
+        ):  # the leg was up, the dialler did not take it: it was turned down, or came too late
+            attempt.answered_at = None
         return []
 
     def _requested(self, event: ev.HangupRequested) -> list[Call]:
@@ -253,6 +257,8 @@ class Correlator(InFlight):
             return None
         call, leg = found
         attempt = call.try_of(leg.uniqueid)
+        if attempt is None and leg.seen_begin and evidence.tech(leg) == "Local":
+            return None  # an attended transfer by keys calls a Local channel without a Dial (main/bridge_basic.c)
         if attempt is None and len(call.tries) < self._limits.attempts_per_call:
             leg.dialled_by_us = True
             call.partial = True

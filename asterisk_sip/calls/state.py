@@ -9,6 +9,8 @@ from asterisk_sip.calls.events import Channel
 
 TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
 
+ONE_BREATH_S = 0.5  # Page begins its calls within milliseconds, and tries none of them again
+
 WAITING, GAVE_UP, LEFT = "waiting", "gave up", "left"  # a caller and a queue
 
 # (phase, what came) -> next phase. What is not here changes nothing: a repeat, or news that came too late.
@@ -161,16 +163,19 @@ class Call:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
 
-    def stage_of_next(self, dialer: str | None) -> int:
-        """Return the stage of an attempt that begins now.
+    def stage_of_next(self, dialer: str | None, at: float) -> int:
+        """Return the stage of an attempt that begins at ``at``.
 
         It shares the stage of the dialer's last attempts while one of them is pending (forks, ring groups) or was
         forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local.
+        Those that Asterisk itself begins in one breath (Page) are forks, however soon one of them ends.
         """
         mine = [attempt for attempt in self.tries if attempt.dialer == dialer]
         if mine:
             last = mine[-1].stage
             same = [attempt for attempt in mine if attempt.stage == last]
+            if dialer is None and at - mine[-1].began_at < ONE_BREATH_S:
+                return last
             if any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same) or same[-1].forward:
                 return last
         elif dialer is not None and self.legs[dialer].pair is not None:

@@ -91,16 +91,14 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
         disposition = ANSWERED
     elif attempt.forward is not None:
         disposition = FORWARDED
+    elif leg.up_at is not None and dial_status not in ("ANSWER", "CANCEL", None):
+        disposition = "rejected"  # by what answers for the callee: a routine of the dialplan, a question to press 1
     elif known.status.code is not None and known.status.code >= 300:
         disposition = _of_code(call, attempt, known)
     elif dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
         elsewhere = leg.cause == 26 or attempt.stage in answered_stages
         disposition = (
-            ELSEWHERE
-            if elsewhere
-            else CANCELLED
-            if _caller_left(call)
-            else _ended_by_us(attempt, bool(answered_stages))
+            ELSEWHERE if elsewhere else CANCELLED if _caller_left(call, attempt) else _ended_by_us(call, attempt)
         )
     elif evidence.tech(leg) == "Local":
         disposition = _of_local(attempt, leg)
@@ -113,19 +111,31 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     return Judged(attempt, leg, known, disposition)
 
 
-def _caller_left(call: Call) -> bool:
-    """Return whether the caller may have given up: nobody else is seen to have ended the call.
+def _caller_left(call: Call, attempt: Try) -> bool:
+    """Return whether the caller may have given up during an attempt: nobody else is seen to have ended it.
 
-    A caller's CANCEL leaves 127 on the first leg (487 mapped) even when the event of his leaving was missed.
+    A caller's CANCEL leaves 127 on the first leg (487 mapped) even when the event of his leaving was missed. A caller
+    who leaves later (a transfer that nobody took gave him back) did not end it.
     """
     root = call.root
-    return call.partial or root is None or root.requested_at is not None or root.cause in (None, 127)
+    if root is None or call.partial:
+        return True
+    if root.requested_at is not None:
+        return attempt.ended_at is None or root.requested_at <= attempt.ended_at
+    return root.cause in (None, 127)
 
 
-def _ended_by_us(attempt: Try, answered: bool) -> str:
-    """Return what became of an attempt that this PBX broke off: a manager, a time limit, a redirection."""
-    if answered:
-        return ELSEWHERE
+def _ended_by_us(call: Call, attempt: Try) -> str:
+    """Return what became of an attempt that this PBX broke off: a manager, a time limit, a redirection.
+
+    Answered elsewhere when another took the call meanwhile (a group in a group), or later from the same dialer, whom a
+    manager had sent on.
+    """
+    until = attempt.ended_at or call.last_at
+    answered = [other for other in call.tries if other.answered_at is not None and other is not attempt]
+    for other in answered:
+        if attempt.began_at <= (other.answered_at or 0.0) <= until or other.dialer == attempt.dialer is not None:
+            return ELSEWHERE
     return "no_answer" if attempt.alive_at is not None else "no_response"
 
 

@@ -32,6 +32,8 @@ func_base64 func_uri res_stasis res_stasis_answer res_stasis_device_state res_st
 res_stasis_snoop app_stasis res_ari res_ari_model res_ari_applications res_ari_asterisk res_ari_bridges
 res_ari_channels res_ari_device_states res_ari_endpoints res_ari_events res_ari_playbacks res_ari_recordings
 res_ari_sounds cdr_csv cdr_manager cel_manager pbx_spool chan_iax2
+format_gsm codec_gsm app_followme app_page app_mixmonitor app_voicemail res_rtp_multicast chan_rtp res_audiosocket
+chan_audiosocket res_pjsip_messaging
 """
 
 # Files that Asterisk complains about when they are missing, and needs nothing in.

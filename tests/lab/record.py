@@ -10,11 +10,9 @@ from tests.lab.ami import Recorder
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
 from tests.lab.options import PbxOptions, Release
-from tests.lab.scenario import Scenario, Setup
+from tests.lab.scenario import RELEASES, Scenario, Setup
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.wait import until
-
-RELEASES: tuple[Release, ...] = ("22", "16")
 
 
 def options(release: Release, setup: Setup) -> PbxOptions:
@@ -39,7 +37,7 @@ async def record(names: Sequence[str], folder: Path, say: Callable[[str], None] 
             for release in RELEASES if scenarios else ():
                 if setup == "chansip" and release != "16":
                     continue
-                for some in _apart(scenarios):
+                for some in _apart([each for each in scenarios if release in each.releases]):
                     pbx = Asterisk(options(release, setup))
                     jobs.append((pbx, setup, some))
                     pbx.start()

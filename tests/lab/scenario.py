@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.lab.lab import Lab
+from tests.lab.options import Release
 
 # How the PBX is set up: with the line of the product, without it, or with the line and over chan_sip (release 16).
 Setup = Literal["", "noline", "chansip"]
+RELEASES: tuple[Release, ...] = ("22", "16")
 Play = Callable[[Lab, Setup], Awaitable[object]]
 
 
@@ -24,6 +26,7 @@ class Scenario:
     plain: bool = True  # worth a recording with the line, over PJSIP
     events: str = "call,system"  # the classes that are recorded
     ends_the_pbx: bool = False
+    releases: tuple[Release, ...] = RELEASES  # those that have what it takes
 
 
 def dials(exten: str, bye_after_s: float | None = 0.3) -> Play:

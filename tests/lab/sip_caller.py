@@ -127,6 +127,16 @@ class SipCaller:
         who = ("Referred-By", f"<sip:{self.number}@{self.host}>")
         self._send(self._ask(call, "REFER", ("Refer-To", f"<{target}>"), who).encode())
 
+    async def press(self, call_id: str, digits: str) -> None:
+        """Press keys of the telephone in an answered call (INFO, RFC 2976)."""
+        call = self._calls[call_id]
+        for digit in digits:
+            headers, body = sip.key(digit)
+            request = self._ask(call, "INFO", *headers)
+            request.body = body
+            self._send(request.encode())
+            await asyncio.sleep(sip.BETWEEN_KEYS_S)
+
     def replaces(self, call_id: str) -> str:
         """Give the Refer-To of an attended transfer onto a call of this caller (RFC 3891)."""
         call = self._calls[call_id]

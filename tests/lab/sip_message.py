@@ -150,6 +150,14 @@ def sdp(host: str, port: int = 9) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+BETWEEN_KEYS_S = 0.15
+
+
+def key(digit: str) -> tuple[Headers, bytes]:
+    """Give headers and body of the INFO that says a key was pressed."""
+    return (("Content-Type", "application/dtmf-relay"),), f"Signal={digit}\r\nDuration=100\r\n".encode()
+
+
 def response(
     request: SipMessage, status: int, phrase: str, to_tag: str = "", *, headers: Headers = (), body: bytes = b""
 ) -> SipMessage:

@@ -112,6 +112,13 @@ class SipPeer:
         who = ("Referred-By", f"<sip:{call.user}@{self.host}>")
         await self._ask(call, "REFER", (self._contact(), ("Refer-To", f"<{target}>"), who))
 
+    async def press(self, call: PeerCall, digits: str) -> None:
+        """Press keys of the telephone in an answered call (INFO, RFC 2976)."""
+        for digit in digits:
+            headers, body = sip.key(digit)
+            await self._ask(call, "INFO", headers, body)
+            await asyncio.sleep(sip.BETWEEN_KEYS_S)
+
     async def __aenter__(self) -> Self:
         return await self.start()
 
@@ -223,7 +230,7 @@ class SipPeer:
                 return
             call.send(call.last)
 
-    async def _ask(self, call: PeerCall, method: str, more: sip.Headers) -> None:
+    async def _ask(self, call: PeerCall, method: str, more: sip.Headers, body: bytes = b"") -> None:
         invite = call.invite
         call.cseq += 1
         branch = f"z9hG4bK{sip.token()}"
@@ -238,7 +245,7 @@ class SipPeer:
             ("X-Lab-Role", self.role),
             *more,
         ]
-        data = SipMessage(f"{method} {sip.address(invite.get('contact'))} SIP/2.0", headers).encode()
+        data = SipMessage(f"{method} {sip.address(invite.get('contact'))} SIP/2.0", headers, body).encode()
         answered = self._waiting[branch] = asyncio.Event()
         try:
             for pause in RETRANSMIT_S:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.shapes import diversions, managers, originates, parking, queues, transfers
+from tests.lab.shapes import dialplan, diversions, features, managers, originates, parking, queues, transfers
 
 SHAPES = (
     *queues.SCENARIOS,
@@ -11,4 +11,6 @@ SHAPES = (
     *parking.SCENARIOS,
     *originates.SCENARIOS,
     *managers.SCENARIOS,
+    *features.SCENARIOS,
+    *dialplan.SCENARIOS,
 )
