@@ -8,6 +8,7 @@ from typing import ClassVar
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls import evidence
 from asterisk_sip.calls.inflight import InFlight
+from asterisk_sip.calls.sip_seen import SipSeen
 from asterisk_sip.calls.state import GAVE_UP, LEFT, WAITING, Call, Try, peer_of
 
 
@@ -224,7 +225,7 @@ class Correlator(InFlight):
                 call.partial = call.backfilled = True
         return ended
 
-    def _nothing(self, _event: ev.Booted | ev.HandlerReport) -> list[Call]:
+    def _nothing(self, _event: ev.Booted | ev.HandlerReport | SipSeen) -> list[Call]:
         return []
 
     def _picked_up(self, event: ev.DialEnded) -> None:
@@ -284,6 +285,7 @@ class Correlator(InFlight):
         ev.QueueLeft: _queue_left,
         ev.HandlerReport: _nothing,  # Reports keeps it until the call has ended
         ev.Booted: _nothing,
+        SipSeen: _nothing,  # the switchboard's dialogs take them
         ev.ShutDown: _shut_down,
         ev.Backfilled: _backfilled,
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from asterisk_sip.calls.sip_seen import SipSeen
+
 
 class Channel(NamedTuple):
     """Asterisk's channel as an event shows it.
@@ -204,6 +206,7 @@ Event = (
     | QueueJoined
     | QueueLeft
     | HandlerReport
+    | SipSeen
     | Booted
     | ShutDown
     | Backfilled

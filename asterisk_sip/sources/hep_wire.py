@@ -1,4 +1,4 @@
-"""HEPv3 datagrams to packets. Pure.
+"""HEPv3 datagrams to packets, and to the SIP messages in them. Pure.
 
 Format ("Homer Encapsulation Protocol", HEP3; what is sent: Asterisk res/res_hep.c ``hepv3_send_packet``): the letters
 ``HEP3``, the length of all, then chunks. A chunk is vendor, type and length (16 bits each, the length with these six
@@ -10,6 +10,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+
+from asterisk_sip.calls.sip_seen import SipSeen
+from asterisk_sip.sources import sip_wire
 
 SIP = 1
 """The protocol type of SIP; RTCP as JSON is 5 (res_hep_rtcp)."""
@@ -80,6 +83,47 @@ def parse(data: bytes) -> Packet:
         password=chunks.get(_PASSWORD),
         correlation_id=chunks.get(_CORRELATION_ID),
     )
+
+
+class Reader:
+    """Turns datagrams into what the core hears. ``unreadable`` counts those that hold no SIP message one can use."""
+
+    def __init__(self) -> None:
+        self.unreadable = 0
+
+    def feed(self, data: bytes, sender: str | None = None) -> list[SipSeen]:
+        """Take one datagram, of the host ``sender``; return the SIP message in it, or nothing."""
+        try:
+            return self.read(parse(data), sender)
+        except PacketError:
+            self.unreadable += 1
+            return []
+
+    def read(self, packet: Packet, sender: str | None = None) -> list[SipSeen]:
+        """Take a packet; return the SIP message in it, or nothing."""
+        if packet.protocol != SIP:
+            return []
+        try:
+            message = sip_wire.parse(packet.payload)
+        except sip_wire.MessageError:
+            self.unreadable += 1
+            return []
+        return [SipSeen(packet.at, message, packet.src, packet.dst, packet.transport, sender)]
+
+
+def without_password(data: bytes) -> bytes:
+    """Return a whole packet with zeros for its capture password, so that it may be kept. Raises PacketError."""
+    secret = _chunks(data).get(_PASSWORD)
+    if not secret:
+        return data
+    start = _HEAD
+    clean = bytearray(data)
+    while start < len(data):
+        end = start + int.from_bytes(data[start + 4 : start + 6], "big")
+        if data[start : start + 4] == bytes((0, 0, 0, _PASSWORD)):
+            clean[start + _HEAD : end] = bytes(end - start - _HEAD)
+        start = end
+    return bytes(clean)
 
 
 def _chunks(data: bytes) -> dict[int, bytes]:
