@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,34 +17,41 @@ from sqlalchemy.dialects import postgresql
 from asterisk_sip.calls.model import Caller, CallRecord
 from asterisk_sip.errors import StoreError
 from asterisk_sip.stores import queries
-from asterisk_sip.stores.base import EPOCH, Batch, CallQuery, Gap, Keep, OpenCall, TotalsQuery, cursor, ended_at
-from asterisk_sip.stores.sqlite import SqliteStore
+from asterisk_sip.stores.base import EPOCH, Batch, CallQuery, Gap, Keep, OpenCall, Store, TotalsQuery, cursor, ended_at
 
 from .call_records import BEGAN, BUSY, abandoned, answered, attempt, failed, rescued
+from .store_engines import Engine, PostgresEngine, SqliteEngine
 
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "sqlite":
+        return SqliteEngine(tmp_path)
+    return PostgresEngine(request.getfixturevalue("postgres_server"))
+
+
 @pytest_asyncio.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "calls.db")
+async def store(engine: Engine) -> AsyncIterator[Store]:
+    store = engine.store()
     await store.open()
     yield store
     await store.close()
 
 
-async def count(store: SqliteStore, *, by: str = "outcome", counted: str = "calls") -> dict[str, int]:
+async def count(store: Store, *, by: str = "outcome", counted: str = "calls") -> dict[str, int]:
     query = TotalsQuery(BEGAN - HOUR, BEGAN + HOUR, counted=counted, by=(by,))  # type: ignore[arg-type]
     return {getattr(total, by): total.total for total in await store.totals(query)}
 
 
 class TestNothingLostNothingTwice:
-    async def test_a_record_comes_back_as_it_was(self, store: SqliteStore) -> None:
+    async def test_a_record_comes_back_as_it_was(self, store: Store) -> None:
         records = [failed(1), rescued(2), abandoned(3)]
         assert await store.write(Batch(records)) == 3
         assert await store.calls(CallQuery()) == records[::-1]
 
-    async def test_the_same_batch_twice_leaves_one_row_a_call_and_counts_once(self, store: SqliteStore) -> None:
+    async def test_the_same_batch_twice_leaves_one_row_a_call_and_counts_once(self, store: Store) -> None:
         batch = Batch([failed(1), rescued(2), answered(3)])
         assert await store.write(batch) == 3
         assert await store.write(batch) == 0
@@ -52,23 +59,23 @@ class TestNothingLostNothingTwice:
         assert await count(store) == {"failed": 1, "rescued": 1, "answered": 1}
         assert await count(store, by="disposition", counted="attempts") == {"congestion": 2, "answered": 2}
 
-    async def test_the_same_record_twice_in_one_batch_leaves_one_row(self, store: SqliteStore) -> None:
+    async def test_the_same_record_twice_in_one_batch_leaves_one_row(self, store: Store) -> None:
         assert await store.write(Batch([failed(1), failed(1), answered(2), answered(2)])) == 2
         assert await store.calls(CallQuery()) == [failed(1)]
         assert await count(store) == {"failed": 1, "answered": 1}
 
-    async def test_of_a_batch_with_something_unwritable_nothing_is_written(self, store: SqliteStore) -> None:
+    async def test_of_a_batch_with_something_unwritable_nothing_is_written(self, engine: Engine, store: Store) -> None:
         bad = OpenCall("pbx", "1", BEGAN, "{}")
         object.__setattr__(bad, "linkedid", None)
         broken = Batch([failed(1)], open_calls=[OpenCall("pbx", "2", BEGAN, "{}"), bad])
-        with pytest.raises(StoreError, match=r"calls\.db"):
+        with pytest.raises(StoreError, match=re.escape(engine.place)):
             await store.write(broken)
         assert await store.calls(CallQuery()) == []
         assert await store.open_calls("pbx") == []
         assert await count(store) == {}
         assert await store.write(Batch([failed(1)])) == 1
 
-    async def test_who_stops_waiting_for_a_batch_does_not_tear_it(self, store: SqliteStore) -> None:
+    async def test_who_stops_waiting_for_a_batch_does_not_tear_it(self, store: Store) -> None:
         batch = Batch([failed(number) for number in range(300)])
         task = asyncio.create_task(store.write(batch))
         await asyncio.sleep(0)
@@ -80,14 +87,14 @@ class TestNothingLostNothingTwice:
         await store.write(batch)
         assert await count(store) == {"failed": 300}
 
-    async def test_hostile_text_is_stored_exactly(self, store: SqliteStore) -> None:
+    async def test_hostile_text_is_stored_exactly(self, store: Store) -> None:
         caller = Caller("1\x00\x1b[31m", "half a pair \udcff, \u202eright to left", "a%_\\'\"; DROP TABLE calls;--")
         record = replace(failed(1), caller=caller, dialled="\ud800", linkedid="\udc80")
         await store.write(Batch([record], closed=[("pbx", "\udc80")]))
         assert await store.calls(CallQuery()) == [record]
 
-    async def test_a_closed_store_says_so(self, tmp_path: Path) -> None:
-        store = SqliteStore(tmp_path / "calls.db")
+    async def test_a_closed_store_says_so(self, engine: Engine) -> None:
+        store = engine.store()
         await store.open()
         await store.close()
         await store.close()
@@ -96,13 +103,13 @@ class TestNothingLostNothingTwice:
 
 
 class TestKeep:
-    async def test_answered_calls_are_counted_but_not_kept(self, store: SqliteStore) -> None:
+    async def test_answered_calls_are_counted_but_not_kept(self, store: Store) -> None:
         await store.write(Batch([answered(1), answered(2), failed(3)]))
         assert await store.calls(CallQuery()) == [failed(3)]
         assert await count(store) == {"answered": 2, "failed": 1}
 
-    async def test_all_calls_are_kept_when_asked(self, tmp_path: Path) -> None:
-        store = SqliteStore(tmp_path / "calls.db", "all")
+    async def test_all_calls_are_kept_when_asked(self, engine: Engine) -> None:
+        store = engine.store("all")
         await store.open()
         assert await store.write(Batch([answered(1), failed(2)])) == 2
         assert await store.write(Batch([answered(1), failed(2)])) == 0
@@ -110,10 +117,10 @@ class TestKeep:
         assert await count(store) == {"answered": 1, "failed": 1}
         await store.close()
 
-    async def test_a_change_of_mind_counts_no_call_twice(self, tmp_path: Path) -> None:
+    async def test_a_change_of_mind_counts_no_call_twice(self, engine: Engine) -> None:
         keeps: tuple[Keep, ...] = ("failures", "all", "failures")
         for keep in keeps:
-            store = SqliteStore(tmp_path / "calls.db", keep)
+            store = engine.store(keep)
             await store.open()
             await store.write(Batch([answered(1)]))
             assert await count(store) == {"answered": 1}
@@ -121,7 +128,7 @@ class TestKeep:
 
 
 class TestCallsInFlight:
-    async def test_the_last_state_of_each_is_kept_until_it_is_closed(self, store: SqliteStore) -> None:
+    async def test_the_last_state_of_each_is_kept_until_it_is_closed(self, store: Store) -> None:
         old, new = OpenCall("pbx", "1", BEGAN, "old"), OpenCall("pbx", "1", BEGAN + HOUR, "new")
         other, elsewhere = OpenCall("pbx", "2", BEGAN, "{}"), OpenCall("pbx2", "1", BEGAN, "{}")
         await store.write(Batch(open_calls=[old, other, elsewhere]))
@@ -131,14 +138,14 @@ class TestCallsInFlight:
         assert await store.open_calls("pbx") == [other]
         assert await store.open_calls("pbx2") == [elsewhere]
 
-    async def test_a_linkedid_used_again_in_the_batch_that_closes_it_stays_in_flight(self, store: SqliteStore) -> None:
+    async def test_a_linkedid_used_again_in_the_batch_that_closes_it_stays_in_flight(self, store: Store) -> None:
         again = OpenCall("pbx", "1", BEGAN, "second call")
         await store.write(Batch(open_calls=[again], closed=[("pbx", "1")]))
         assert await store.open_calls("pbx") == [again]
 
 
 class TestGaps:
-    async def test_a_gap_is_closed_under_its_id(self, store: SqliteStore) -> None:
+    async def test_a_gap_is_closed_under_its_id(self, store: Store) -> None:
         lasting = Gap("g1", "pbx", "ami", BEGAN, None, "connection refused")
         await store.write(Batch(gaps=[lasting]))
         assert await store.gaps(BEGAN + HOUR, BEGAN + 2 * HOUR) == [lasting]
@@ -151,7 +158,7 @@ class TestGaps:
 
 
 class TestPaging:
-    async def test_pages_lose_and_repeat_nothing(self, store: SqliteStore) -> None:
+    async def test_pages_lose_and_repeat_nothing(self, store: Store) -> None:
         together = [replace(failed(number), ended_at=BEGAN) for number in range(40)]  # all at the same microsecond
         records = [failed(number) for number in range(40, 63)] + together
         await store.write(Batch(records))
@@ -165,11 +172,11 @@ class TestPaging:
         assert seen == sorted(seen, key=lambda record: (ended_at(record), record.id), reverse=True)
 
     @pytest.mark.parametrize("cursor", ["", "abc", "12", "12.", ".x", "1e3.x", "\u0661.x"])
-    async def test_what_is_no_cursor_is_refused(self, store: SqliteStore, cursor: str) -> None:
+    async def test_what_is_no_cursor_is_refused(self, store: Store, cursor: str) -> None:
         with pytest.raises(ValueError, match="cursor"):
             await store.calls(CallQuery(before=cursor))
 
-    async def test_a_record_without_times_is_listed_last(self, store: SqliteStore) -> None:
+    async def test_a_record_without_times_is_listed_last(self, store: Store) -> None:
         timeless = replace(failed(1), started_at=None, ended_at=None, attempts=())
         started = replace(failed(2), ended_at=None, attempts=())
         await store.write(Batch([timeless, started, failed(3)]))
@@ -179,7 +186,7 @@ class TestPaging:
 
 
 class TestTail:
-    async def test_records_come_in_the_order_of_writing(self, store: SqliteStore) -> None:
+    async def test_records_come_in_the_order_of_writing(self, store: Store) -> None:
         assert await store.last_position() == 0
         await store.write(Batch([failed(5), failed(4)]))
         await store.write(Batch([answered(9), failed(1)]))
@@ -189,16 +196,14 @@ class TestTail:
         assert await store.after(first[0], 1) == [second]
         assert await store.after(third[0], 10) == []
 
-    async def test_it_can_be_narrowed(self, store: SqliteStore) -> None:
+    async def test_it_can_be_narrowed(self, store: Store) -> None:
         await store.write(Batch([failed(1), failed(2, sip=BUSY)]))
         assert [record for _, record in await store.after(0, 10, CallQuery(code=486))] == [failed(2, sip=BUSY)]
 
-    async def test_a_position_is_never_given_twice(self, store: SqliteStore) -> None:
+    async def test_a_position_is_never_given_twice(self, engine: Engine, store: Store) -> None:
         await store.write(Batch([failed(1), failed(2)]))
         position = await store.last_position()
-        with sqlite3.connect(store.path) as other:
-            other.execute("DELETE FROM calls")
-        other.close()
+        await engine.run("DELETE FROM calls")
         assert await store.last_position() == position
         await store.write(Batch([failed(3)]))
         assert await store.last_position() > position
@@ -255,14 +260,14 @@ class TestFilters:
             (CallQuery(code=503, trunk="carrier-a", since=BEGAN, pbx="pbx", number="101"), {0}),
         ],
     )
-    async def test_a_filter_finds_exactly(self, store: SqliteStore, query: CallQuery, found: set[int]) -> None:
+    async def test_a_filter_finds_exactly(self, store: Store, query: CallQuery, found: set[int]) -> None:
         await store.write(Batch(list(MANY)))
         ids = {record.id for record in await store.calls(query)}
         assert {number for number, record in enumerate(MANY) if record.id in ids} == found
 
 
 class TestTotals:
-    async def test_calls_count_under_the_minute_they_ended_in(self, store: SqliteStore) -> None:
+    async def test_calls_count_under_the_minute_they_ended_in(self, store: Store) -> None:
         await store.write(Batch([failed(57), failed(58), failed(59), answered(118)]))
         minute = timedelta(minutes=1)
         by_minute = await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, by=("minute", "outcome")))
@@ -276,7 +281,7 @@ class TestTotals:
         assert (middle.total, middle.outcome) == (2, None)
         assert await store.totals(TotalsQuery(BEGAN + HOUR, BEGAN + 2 * HOUR, by=())) == []
 
-    async def test_attempts_count_by_trunk_and_code(self, store: SqliteStore) -> None:
+    async def test_attempts_count_by_trunk_and_code(self, store: Store) -> None:
         await store.write(Batch([rescued(1), failed(2), answered(3), abandoned(4)]))
         query = TotalsQuery(BEGAN, BEGAN + HOUR, counted="attempts", by=("trunk", "disposition", "sip_code"))
         found = {(total.trunk, total.disposition, total.sip_code): total.total for total in await store.totals(query)}
@@ -289,13 +294,13 @@ class TestTotals:
         (only_b,) = await store.totals(replace(query, trunk="*-b", by=()))
         assert only_b.total == 1
 
-    async def test_a_call_counts_under_the_trunk_that_decided_it(self, store: SqliteStore) -> None:
+    async def test_a_call_counts_under_the_trunk_that_decided_it(self, store: Store) -> None:
         first = attempt(1, "carrier-b", BUSY, "busy", BEGAN)
         second = attempt(2, "carrier-a", failed().sip, "congestion", BEGAN)
         await store.write(Batch([rescued(1), replace(failed(2, sip=BUSY), attempts=(first, second))]))
         assert await count(store, by="trunk") == {"carrier-b": 2}
 
-    async def test_talk_time_is_from_answer_to_end(self, store: SqliteStore) -> None:
+    async def test_talk_time_is_from_answer_to_end(self, store: Store) -> None:
         longer = replace(answered(1), ended_at=BEGAN + timedelta(seconds=100, microseconds=500))
         await store.write(Batch([answered(0), longer, failed(2)]))
         (total,) = await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, by=(), pbx="pbx"))
@@ -317,13 +322,10 @@ def test_the_questions_are_asked_in_words_other_engines_have() -> None:
         assert str(statement.compile(dialect=dialect)).startswith("SELECT ")
 
 
-async def test_every_column_holds_what_its_name_says(store: SqliteStore) -> None:
+async def test_every_column_holds_what_its_name_says(engine: Engine, store: Store) -> None:
     record = replace(rescued(7), partial=True)
     await store.write(Batch([record]))
-    connection = sqlite3.connect(store.path)
-    connection.row_factory = sqlite3.Row
-    call, tried = (connection.execute(f"SELECT * FROM {table}").fetchone() for table in ("calls", "attempts"))  # noqa: S608  # constants
-    connection.close()
+    (call,), (tried, _) = [await engine.run(f"SELECT * FROM {table}") for table in ("calls", "attempts")]  # noqa: S608  # constants
     began_us = int(datetime(2026, 11, 1, 12, 0, 7, tzinfo=UTC).timestamp()) * 1_000_000
     expected = {
         "position": 1,
@@ -349,8 +351,8 @@ async def test_every_column_holds_what_its_name_says(store: SqliteStore) -> None
         "fault_side": "carrier",
         "partial": 1,
     }
-    assert {key: call[key] for key in call.keys() if key != "record"} == expected  # noqa: SIM118  # a Row is no dict
-    assert dict(tried) == {
+    assert {key: call[key] for key in call if key != "record"} == expected
+    assert {key: tried[key] for key in tried if key != "at_us"} == {
         "call_id": record.id,
         "seq": 1,
         "stage": 1,
