@@ -109,6 +109,7 @@ class Correlator(InFlight):
         source = dialer[1].uniqueid if dialer is not None else None
         stage = call.stage_of_next(source, event.at)
         attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
+        attempt.began_seen = event.seen
         attempt.by_queue = event.dial_string.startswith(evidence.tech(leg) + "/")  # Dial leaves the technology out
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
@@ -283,7 +284,6 @@ class Correlator(InFlight):
         ev.ChannelsMet: _met,
         ev.QueueJoined: _queue_joined,
         ev.QueueLeft: _queue_left,
-        ev.HandlerReport: _nothing,  # Reports keeps it until the call has ended
         ev.Booted: _nothing,
         SipSeen: _nothing,  # the switchboard's dialogs take them
         ev.ShutDown: _shut_down,

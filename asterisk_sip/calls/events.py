@@ -65,12 +65,16 @@ class LocalPaired(NamedTuple):
 
 
 class DialBegan(NamedTuple):
-    """An attempt began. ``source`` is None when Asterisk itself dials (Originate, call file)."""
+    """An attempt began. ``source`` is None when Asterisk itself dials (Originate, call file).
+
+    ``seen``: False when ``at`` is only the earliest time at which it can have begun.
+    """
 
     at: float
     source: Channel | None
     dest: Channel
     dial_string: str
+    seen: bool = True
 
 
 class DialProgressed(NamedTuple):

@@ -88,6 +88,16 @@ class InFlight:
         for uniqueid in call.legs:
             self._ended_of.pop(uniqueid, None)
 
+    def in_flight(self, linkedid: str, uniqueids: Iterable[str] = ()) -> bool:
+        """Return whether a call is known by one of these and not ended, or not released yet."""
+        if linkedid in self._calls or linkedid in self._joined:
+            return True
+        return any(uniqueid in self._call_of or uniqueid in self._ended_of for uniqueid in uniqueids)
+
+    def has_ended(self, linkedid: str, uniqueids: Iterable[str] = ()) -> bool:
+        """Return whether a call known by one of these ended lately."""
+        return linkedid in self._generations or any(uniqueid in self._ended_legs for uniqueid in uniqueids)
+
     # the bookkeeping
 
     def _late(self, uniqueid: str) -> Leg | None:

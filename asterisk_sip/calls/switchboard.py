@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.correlator import Correlator
+from asterisk_sip.calls.report_calls import events_of
+from asterisk_sip.calls.reports import Reports, Standing, Told
 from asterisk_sip.calls.state import Call
 
 
@@ -25,41 +27,68 @@ class Switchboard:
 
     def __init__(self, limits: Limits | None = None, *, settle_s: float = 0.0) -> None:
         self.correlator = Correlator(limits, holds=settle_s > 0)
+        self.reports = Reports(patience_s=(limits or Limits()).age_s)
         self._settle_s = settle_s
         self._settling: deque[tuple[float, Call]] = deque()
 
     @property
     def held(self) -> int:
         """How many entries are kept for calls: none when there is no call."""
-        return self.correlator.held + len(self._settling)
+        return self.correlator.held + len(self._settling) + self.reports.held
 
     def feed(self, event: ev.Event, now: float) -> list[Call]:
         """Take one event; return the calls that are complete with it."""
+        if isinstance(event, ev.HandlerReport):
+            self.reports.add(event, now)
+            return []
         return self.ended(self.correlator.feed(event), now)
 
     def ended(self, calls: list[Call], now: float) -> list[Call]:
         """Take calls that ended; return those that are complete now."""
         if not self._settle_s:
+            for call in calls:
+                self.reports.claim(call)
             return calls
         self._settling.extend((now + self._settle_s, call) for call in calls)
         return self.due(now) if self._settling else []
 
     def due(self, now: float) -> list[Call]:
-        """Return the calls whose wait is over."""
+        """Return the calls whose wait is over, and those that only hangup handlers told of."""
         complete = []
+        for reports in self.reports.due(now, self._standing):
+            complete += self._made_of(reports)
         while self._settling and self._settling[0][0] <= now:
             complete.append(self._release())
         return complete
 
     def finish(self) -> list[Call]:
         """Return all ended calls, waited or not: nothing more will be told."""
-        return [self._release() for _ in range(len(self._settling))]
+        complete = []
+        for reports in self.reports.finished(self._standing):
+            complete += self._made_of(reports)
+        return complete + [self._release() for _ in range(len(self._settling))]
 
     def waiting(self) -> Iterable[Call]:
         """Return the calls that ended and still wait."""
         return (call for _, call in self._settling)
 
+    def _standing(self, told: Told) -> Standing:
+        uniqueids = [report.channel.uniqueid for report in told.reports]
+        if self.correlator.in_flight(told.linkedid, uniqueids):
+            return Standing.IN_FLIGHT
+        ended = self.correlator.has_ended(told.linkedid, uniqueids)
+        return Standing.RECORDED if ended else Standing.UNKNOWN
+
+    def _made_of(self, reports: tuple[ev.HandlerReport, ...]) -> list[Call]:
+        """Make a call of reports; it waits for nothing more, they did already."""
+        ended = [call for event in events_of(reports) for call in self.correlator.feed(event)]
+        for call in ended:
+            self.reports.claim(call)
+            self.correlator.release(call)
+        return ended
+
     def _release(self) -> Call:
         _, call = self._settling.popleft()
+        self.reports.claim(call)
         self.correlator.release(call)
         return call

@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from asterisk_sip import catalog
 from asterisk_sip.calls import events as ev
+from asterisk_sip.calls.report_calls import DIAL_STATUSES
 from asterisk_sip.calls.state import peer_of
 from asterisk_sip.sources.cel_wire import CelCall, CelLeg, Row, calls
 
 CEL = "CEL"
-
-DIAL_STATUSES = {3: "CHANUNAVAIL", 17: "BUSY", 20: "CHANUNAVAIL", 34: "CONGESTION"}
-"""What DialEnd says for the cause of a refused leg (main/dial.c ``ast_hangup_cause_to_dial_status``)."""
 
 CANCELLING_CAUSES = (26, 127)
 """Left on a dialled leg that Asterisk cancelled: answered elsewhere, or the caller's 487 as chan_pjsip maps it."""
