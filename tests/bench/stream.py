@@ -1,4 +1,4 @@
-"""A long AMI stream made of the demo's recording of a real Asterisk, and a server that pushes it."""
+"""Long AMI streams made of recordings of a real Asterisk 22, and a server that pushes one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from pathlib import Path
 
 from asterisk_sip import demo
 from asterisk_sip.sources import ami_wire
+from tests.bench.recording import FULL
 
 LAST = b"Event: BenchmarkEnd\r\nPrivilege: call,all\r\n"
 FIRST_ID = 1_700_000_000
+ROUND_S = 100  # rounds begin so far apart: no two share ids
+
+RECORDINGS: dict[str, Path | None] = {"all": FULL, "call,system,agent": None}
+"""By the event mask they were heard with; None is the demo's recording, of an office's calls."""
 
 
-def write(wanted_events: int, out: Path) -> int:
-    """Write the events of the demo's recording again and again, each round with new ids; return how many."""
-    loaded = demo.load()
+def write(mask: str, wanted_events: int, out: Path) -> int:
+    """Write the events of a recording again and again, each round with new ids; return how many."""
+    recording = RECORDINGS[mask]
+    loaded = demo.load(None if recording is None else recording.read_bytes())
     count = 0
     with out.open("wb") as stream:
         for round_ in range(-(-wanted_events // len(loaded.messages))):
-            began_at = FIRST_ID + round_ * 100
+            began_at = FIRST_ID + round_ * ROUND_S
             for at_s, block in loaded.messages:
                 stream.write(demo.shifted(block, began_at + at_s, began_at) + ami_wire.END)
                 count += 1
