@@ -33,7 +33,7 @@ STREAM = SHORT_STREAM + LONG + hangup("1.5") + b"\r\n\r\n" + hangup("1.6") + b"E
 Seen = tuple[list[ev.Event], list[bytes], str | None, str | None, int, int]
 
 
-def no_clock(_fields: ami_wire.Fields) -> float:
+def no_clock(_fields: ami_wire.Fields, _newest: float) -> float:
     return 0.0
 
 

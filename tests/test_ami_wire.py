@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +31,7 @@ VALUES = [
 
 
 def only(event: bytes) -> ev.Event:
-    [read] = ami_wire.Reader(lambda _: 0.0).feed(event)
+    [read] = ami_wire.Reader(lambda *_: 0.0).feed(event)
     return read
 
 
@@ -112,7 +111,7 @@ def test_a_dial_end_tells_the_status_of_the_channel_dialled_not_of_the_one_that_
 @pytest.mark.parametrize("name", [*ami_wire.WANTED, "CoreShowChannel", "CoreShowChannelsComplete"])
 @pytest.mark.parametrize("rest", ["", "Privilege: call,all\r\n", "Cause\r\n: \r\n:\r\nCause:16\r\nCause: \r\n"])
 def test_missing_and_odd_headers_never_raise(name: str, rest: str) -> None:
-    reader = ami_wire.Reader(lambda _: 0.0)
+    reader = ami_wire.Reader(lambda *_: 0.0)
     events = reader.feed(f"Event: {name}\r\n{rest}\r\n".encode())
     assert len(events) == (name not in ("CoreShowChannel", "UserEvent"))
     assert reader.unreadable == 0
@@ -151,13 +150,13 @@ def test_the_first_of_a_repeated_header_counts() -> None:
 @pytest.mark.parametrize("name", ["SoftHangupRequest", "VarSet", "Newexten", "hangup", "Hangup2", ""])
 def test_what_the_core_does_not_need_is_not_read(name: str) -> None:
     """SoftHangupRequest above all: its Cause is a mask of flags, and 16 there is not Normal Clearing."""
-    reader = ami_wire.Reader(lambda _: pytest.fail("parsed"))
+    reader = ami_wire.Reader(lambda *_: pytest.fail("parsed"))
     assert reader.feed(message(("Event", name), Uniqueid="1.1", Cause="16", Response="Success")) == []
     assert reader.responses == []
 
 
 def test_an_answer_is_kept_for_who_asked_and_an_event_is_not() -> None:
-    reader = ami_wire.Reader(lambda _: 0.0)
+    reader = ami_wire.Reader(lambda *_: 0.0)
     answer = message(("Response", "Success"), ActionID="7")
     assert reader.feed(message(("Event", "OriginateResponse"), Response="Failure") + answer) == []
     assert reader.responses == [answer.removesuffix(ami_wire.END)]
@@ -166,7 +165,7 @@ def test_an_answer_is_kept_for_who_asked_and_an_event_is_not() -> None:
 def test_channels_listed_are_one_event() -> None:
     rows = [message(("Event", "CoreShowChannel"), Channel=f"PJSIP/a-{i}", Uniqueid=f"1.{i}") for i in range(3)]
     complete = message(("Event", "CoreShowChannelsComplete"), ListItems="3")
-    reader = ami_wire.Reader(lambda _: 5.0)
+    reader = ami_wire.Reader(lambda *_: 5.0)
     first, listed, empty = reader.feed(hangup("1.9") + b"".join(rows) + complete + complete)
     assert isinstance(first, ev.HungUp)
     assert isinstance(listed, ev.ChannelsListed)
@@ -180,12 +179,12 @@ def test_channels_listed_are_one_event() -> None:
 NO_TIME = -1.0
 
 
-def own_time(fields: ami_wire.Fields) -> float:
+def own_time(fields: ami_wire.Fields, _newest: float) -> float:
     at = ami_wire.timestamp(fields)
     return NO_TIME if at is None else at
 
 
-def times(clock: Callable[[ami_wire.Fields], float], *events: dict[str, str]) -> list[float]:
+def times(clock: ami_wire.Clock, *events: dict[str, str]) -> list[float]:
     """The time of each of these events, read one after the other."""
     reader = ami_wire.Reader(clock)
     return [event.at for headers in events for event in reader.feed(message(("Event", "Hangup"), **headers))]
@@ -242,13 +241,13 @@ def test_a_recording_has_a_time_that_can_be_shown(headers: dict[str, str]) -> No
     ],
 )
 def test_the_version_is_told_without_its_packaging(told: str, version: str | None) -> None:
-    reader = ami_wire.Reader(lambda _: 0.0)
+    reader = ami_wire.Reader(lambda *_: 0.0)
     reader.feed(message(("Response", "Success"), ActionID="1", AMIversion="11.0.0", AsteriskVersion=told))
     assert reader.version == version
 
 
 def test_a_refused_question_does_not_unlearn_the_version() -> None:
-    reader = ami_wire.Reader(lambda _: 0.0)
+    reader = ami_wire.Reader(lambda *_: 0.0)
     reader.feed(message(("Response", "Success"), AsteriskVersion="22.10.1"))
     reader.feed(message(("Response", "Error"), Message="Permission denied"))
     assert reader.version == "22.10.1"

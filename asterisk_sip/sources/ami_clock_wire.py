@@ -16,6 +16,13 @@ class Fields(Protocol):
         """Return a header's value, ``default`` when there is none."""
 
 
+class Clock(Protocol):
+    """Tells when an event happened."""
+
+    def __call__(self, fields: Fields, newest: float, /) -> float:
+        """Return the time of the event with these headers; ``newest`` is that of the newest event before it (s)."""
+
+
 def timestamp(fields: Fields) -> float | None:
     """Return the event's own time (manager.conf ``timestampevents = yes``), None without one that can be a time."""
     text = fields.get("Timestamp")
@@ -40,9 +47,10 @@ class RecordedClock:
     def __init__(self) -> None:
         self._now = 0.0
 
-    def __call__(self, fields: Fields) -> float:
+    def __call__(self, fields: Fields, newest: float, /) -> float:
         """Return the time of the event with these headers, seconds since 1970."""
         at = timestamp(fields)
+        self._now = max(self._now, newest)
         if at is None:
             for key in ("Uniqueid", "DestUniqueid"):
                 made_at = _MADE_AT.fullmatch(fields.get(key, ""))

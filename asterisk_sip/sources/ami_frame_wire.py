@@ -42,7 +42,7 @@ class Framer:
             self._rest = self._rest[-(len(END) - 1) :]
             self.oversized += not self._skipping
             self._skipping = True
-        return [block for block in blocks if self._fits(block)]
+        return blocks if len(data) <= self._max_bytes else [block for block in blocks if self._fits(block)]
 
     def _fits(self, block: bytes) -> bool:
         fits = len(block) <= self._max_bytes

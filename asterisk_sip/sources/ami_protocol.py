@@ -164,6 +164,6 @@ class ActionManager(Manager):  # type: ignore[misc]  # panoramisk ships no types
         """Do nothing: an action is sent once."""
 
 
-def _live_clock(fields: ami_wire.Fields) -> float:
+def _live_clock(fields: ami_wire.Fields, _newest: float) -> float:
     at = ami_wire.timestamp(fields)
     return time.time() if at is None else at

@@ -1,7 +1,7 @@
 """Records what the benchmark reads: calls through a real Asterisk 22 as an AMI user hears them who reads everything.
 
-``python -m tests.bench.recording`` makes ``data/full.ami.gz`` anew: every call fails, at 40 calls a second, with CEL and
-CDR events and the line of the README in manager.conf.
+``python -m tests.bench.recording`` makes ``data/full.ami.gz`` anew: every call fails, at 40 calls a second, with CEL
+and CDR events and the line of the README in manager.conf.
 """
 
 from __future__ import annotations
