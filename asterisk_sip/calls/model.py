@@ -199,7 +199,8 @@ def utc(seconds: float | None) -> datetime | None:
 
 def isoformat(at: datetime) -> str:
     """Return a UTC time as ISO 8601 with microseconds and Z, so that text order is time order."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 Record = TypeVar("Record")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, to_json
+from asterisk_sip.calls.record_text import record_text
 
 from .base import Gap, Keep, OpenCall, ended_at, microseconds
 
 Row = tuple[Any, ...]
 
 _MINUTE_US = 60_000_000
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def _route(record: CallRecord) -> str:
 
 
 def _json(record: CallRecord) -> str:
-    text = _encode(to_json(record))
+    text = record_text(record)
     # Half a surrogate pair (bytes that were no UTF-8) fits no database: such a record is written in escapes, as exact.
     return text if text.isascii() or _is_unicode(text) else json.dumps(to_json(record), separators=(",", ":"))
 
