@@ -46,3 +46,7 @@ class Bounded(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return what is remembered under ``key``, None when nothing is."""
         return self._entries.get(key)
+
+    def pop(self, key: K) -> V | None:
+        """Forget ``key``; return what was remembered under it, None when nothing was."""
+        return self._entries.pop(key, None)

@@ -28,6 +28,7 @@ __all__ = [  # frame, headers and clock belong to the wire: who reads AMI needs 
     "RecordedClock",
     "asterisk_version",
     "release_of_banner",
+    "short_version",
     "status_variable",
     "timestamp",
     "unescape",
@@ -52,6 +53,11 @@ def asterisk_version(block: bytes) -> str | None:
     if start < 0:
         return None
     text = block[start + len(marker) :].split(EOL, 1)[0].decode("utf-8", "backslashreplace")
+    return short_version(text)
+
+
+def short_version(text: str) -> str | None:
+    """Return ``22.10.1`` from ``22.10.1+dfsg+~cs6...``; what is no version, as it is; None for nothing."""
     match = _VERSION.match(text)
     return match[0] if match is not None else text.strip() or None
 

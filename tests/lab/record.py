@@ -1,4 +1,4 @@
-"""Records what AMI says in every scenario, byte by byte: ``python -m tests.lab record NAME|all``."""
+"""Records what AMI and ARI say in every scenario: ``python -m tests.lab record NAME|all``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.lab.ami import Recorder
+from tests.lab.ari import AriRecorder
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
 from tests.lab.options import PbxOptions, Release
@@ -69,9 +70,15 @@ async def _record_all(
 
 
 async def record_one(lab: Lab, scenario: Scenario, setup: Setup, path: Path) -> int:
-    """Play one scenario and write every byte that the user ``companion`` received meanwhile; give how many."""
+    """Play one scenario and write every byte that the user ``companion`` received meanwhile; give how many over AMI.
+
+    What came over ARI goes into a file beside it, one frame a line.
+    """
     lab.forget()
-    async with Recorder(lab.pbx.host, lab.pbx.ports.ami, path) as recorder:
+    async with (
+        AriRecorder(lab.pbx, path.with_suffix(".ari")) as ari,
+        Recorder(lab.pbx.host, lab.pbx.ports.ami, path) as recorder,
+    ):
         await recorder.connect(lab.pbx.companion.name, lab.pbx.companion.secret, events=scenario.events)
         await recorder.action("CoreSettings")
         await recorder.action("Ping")
@@ -80,5 +87,5 @@ async def record_one(lab: Lab, scenario: Scenario, setup: Setup, path: Path) -> 
             await until(lambda: recorder.closed, "the link is closed")
         else:
             await lab.idle()
-            await until(lambda: recorder.quiet, f"every channel of {scenario.name} gone")
+            await until(lambda: recorder.quiet and ari.quiet, f"every channel of {scenario.name} gone")
     return recorder.size
