@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -17,9 +18,10 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
-from asterisk_sip.daemon_doors import Source, open_doors
+from asterisk_sip.daemon_doors import Source, journal_kept, open_doors
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
+from asterisk_sip.sources.journal import Journal
 from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
@@ -35,12 +37,18 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     store = SqliteStore(config.store.path, keep=config.records.keep)
     await store.open()
     try:
-        await _serve(config, store, on_stored)
+        async with journal_kept(config.journal) as journal:
+            await _serve(config, store, journal, on_stored)
     finally:
         await store.close()
 
 
-async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[CallRecord]], None] | None) -> None:
+async def _serve(
+    config: Config,
+    store: SqliteStore,
+    journal: Journal | None,
+    on_stored: Callable[[list[CallRecord]], None] | None,
+) -> None:
     pipeline = Pipeline(
         store,
         inbox_max_events=config.pipeline.inbox_max_events,
@@ -55,6 +63,8 @@ async def _serve(config: Config, store: SqliteStore, on_stored: Callable[[list[C
             around = Surroundings(pbx.name, trunks=trunk_rules(config), overrides=override_rules(config))
             settle_s = config.pipeline.settle_ms / 1000 if len(pbx.doors) > 1 else 0.0
             desk = await pipeline.add(around, limits, pbx.doors, settle_s)
+            if journal is not None:
+                desk.tape_of = partial(journal.tape, pbx.name)
             sources += open_doors(pbx, desk)
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run()) for source in sources]

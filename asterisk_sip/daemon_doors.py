@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from asterisk_sip.config import AmiConfig, PbxConfig
+from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
+from asterisk_sip.sources.journal import Journal, JournalSettings
 
 
 class Source(Protocol):
@@ -31,3 +36,27 @@ def ami_settings(config: AmiConfig) -> AmiSettings:
     names = AmiSettings.__dataclass_fields__.keys() - {"secret"}
     plain = {name: getattr(config, name) for name in names}
     return AmiSettings(secret=config.secret.get_secret_value(), **plain)
+
+
+@contextlib.asynccontextmanager
+async def journal_kept(config: JournalConfig | None) -> AsyncIterator[Journal | None]:
+    """Give the journal, if one is to be kept, while it is written; None if not."""
+    if config is None:
+        yield None
+        return
+    journal = Journal(journal_settings(config))
+    journal.start()
+    try:
+        yield journal
+    finally:
+        await asyncio.to_thread(journal.stop)
+
+
+def journal_settings(config: JournalConfig) -> JournalSettings:
+    """Return the journal's settings from the configuration."""
+    return JournalSettings(
+        folder=config.folder,
+        max_file_bytes=config.max_file_mb << 20,
+        max_total_bytes=config.max_total_mb << 20,
+        key=config.key.get_secret_value().encode() if config.pseudonymise and config.key is not None else None,
+    )

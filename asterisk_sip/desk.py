@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from asterisk_sip.calls import enrich
 from asterisk_sip.calls import events as ev
@@ -68,13 +69,26 @@ Item = ev.Event | News
 NEWS = (LinkUp, LinkDown, Lost, Overflow)
 
 
+class Tape(Protocol):
+    """The journal of one door."""
+
+    def data(self, data: bytes) -> None:
+        """Take what came."""
+
+    def up(self, at: float, version: str | None) -> None:
+        """Hear that the door is heard from a time on."""
+
+    def down(self, at: float, reason: str) -> None:
+        """Hear that nothing comes through the door from a time on."""
+
+
 class Door:
     """The listener of one source: hands what it tells to the inbox, at once."""
 
-    def __init__(self, desk: Desk, name: str, inbox: Inbox, journal: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, desk: Desk, name: str, inbox: Inbox, tape: Tape | None = None) -> None:
         self._desk = desk
         self._inbox = inbox
-        self._journal = journal
+        self._tape = tape
         self.name = name
 
     def heard(self, events: list[ev.Event]) -> None:
@@ -83,11 +97,17 @@ class Door:
 
     def link_up(self, version: str | None) -> None:
         """Hear that the source listens now; ``version`` is Asterisk's, None when it does not tell."""
-        self._inbox.put(self._desk, [LinkUp(time.time(), self.name, version)])
+        at = time.time()
+        self._inbox.put(self._desk, [LinkUp(at, self.name, version)])
+        if self._tape is not None:
+            self._tape.up(at, version)
 
     def link_down(self, reason: str) -> None:
         """Hear that the source does not listen any more."""
-        self._inbox.put(self._desk, [LinkDown(time.time(), self.name, reason)])
+        at = time.time()
+        self._inbox.put(self._desk, [LinkDown(at, self.name, reason)])
+        if self._tape is not None:
+            self._tape.down(at, reason)
 
     def lost(self, count: int, reason: str) -> None:
         """Hear that the source passed over some messages; ``reason`` reads on after their number."""
@@ -95,8 +115,8 @@ class Door:
 
     def raw(self, data: bytes) -> None:
         """Take raw bytes: they go to the journal, if there is one."""
-        if self._journal is not None:
-            self._journal(data)
+        if self._tape is not None:
+            self._tape.data(data)
 
 
 class Desk:
@@ -107,6 +127,7 @@ class Desk:
         self.board = board
         self.listening = listening
         self.relist: list[Callable[[], None]] = []  # each asks a source which channels are alive
+        self.tape_of: Callable[[str], Tape] | None = None  # where a door's journal is, when one is kept
         self._inbox = inbox
 
     @property
@@ -114,9 +135,9 @@ class Desk:
         """The PBX's name."""
         return self.around.pbx
 
-    def door(self, name: str, journal: Callable[[bytes], None] | None = None) -> Door:
+    def door(self, name: str) -> Door:
         """Return the listener for one of the PBX's sources (``ami``, ``ari``, ``agi``, ``hep``)."""
-        return Door(self, name, self._inbox, journal)
+        return Door(self, name, self._inbox, self.tape_of(name) if self.tape_of is not None else None)
 
     def take(self, news: News) -> list[Gap]:
         """Take news of a door; return the gaps to write. The calls that a blind gap touches are marked."""
