@@ -24,7 +24,7 @@ MARK = LAST.split(b"\r\n", 1)[0]
 
 
 class Ear:
-    """Takes events and does nothing with them."""
+    """Takes events and does nothing with them; hears of the last one as a listener, or as a journal."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -40,7 +40,14 @@ class Ear:
 
     def lost(self, count: int, reason: str) -> None: ...
 
+    def up(self, at: float, version: str | None) -> None: ...
+
+    def down(self, at: float, reason: str) -> None: ...
+
     def raw(self, data: bytes) -> None:
+        self.data(data)
+
+    def data(self, data: bytes) -> None:
         self._tail = self._tail[-len(MARK) :] + data
         if MARK in self._tail:
             self.end.set()
@@ -104,8 +111,9 @@ async def records(port: int) -> int:
     around = Surroundings("bench", trunks=(TrunkRule(None, ("acme", "globex", "initech")),))
     ear = Ear()
     desk = await pipeline.add(around, Limits())
+    desk.tape_of = lambda _door: ear
     working = asyncio.create_task(pipeline.run())
-    source = asyncio.create_task(ami.AmiSource("bench", settings(port), desk.door("ami", ear.raw)).run())
+    source = asyncio.create_task(ami.AmiSource("bench", settings(port), desk.door("ami")).run())
     await ear.end.wait()
     source.cancel()
     await asyncio.wait([source])
