@@ -24,6 +24,10 @@ class AuthError(SourceError):
     """Asterisk refused the user or its secret. Trying again soon cannot help."""
 
 
+class TakenOverError(SourceError):
+    """Another client took our place. Trying again takes it back, and so on: it is better to wait for a person."""
+
+
 class LinkLostError(SourceError):
     """The connection ended, could not be made, or the peer stopped answering. Trying again can help."""
 

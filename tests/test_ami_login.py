@@ -220,6 +220,6 @@ async def test_every_failure_is_tried_again_by_itself_and_told_once(
                 setattr(pbx, fault, set() if fault == "silent" else usual)
             await until_up(listener)
             assert source.last_error is None
-            assert source._backoff.failures == 0
+            assert source._keeper.backoff.failures == 0
     assert len([entry for entry in logs if entry["event"] == "not listening"]) == 1
     assert listener.links == ["up", "down"]

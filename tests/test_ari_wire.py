@@ -55,7 +55,7 @@ def test_the_end_of_a_channel_tells_cause_line_and_call_id() -> None:
         heard="SIP 486 Busy Here",
         call_id="abc@example.org",
     )
-    assert event == ev.HungUp(pytest.approx(SECONDS), shown, 17, "User busy", 486)
+    assert event == ev.HungUp(SECONDS, shown, 17, "User busy", 486)
 
 
 def test_a_soft_request_to_hang_up_is_none_of_the_far_ends() -> None:

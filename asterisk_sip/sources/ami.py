@@ -19,9 +19,10 @@ from panoramisk.message import Message
 from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, WireError
-from asterisk_sip.retry import Backoff
 from asterisk_sip.sources import ami_wire
-from asterisk_sip.sources.ami_protocol import ActionManager, Listener, Losses, WireProtocol
+from asterisk_sip.sources.ami_protocol import ActionManager, WireProtocol
+from asterisk_sip.sources.keeper import Keeper, tls_context, why_no_tls
+from asterisk_sip.sources.listener import Listener, Losses
 
 __all__ = ["AmiLink", "AmiSettings", "AmiSource", "Listener", "Losses"]
 
@@ -107,7 +108,7 @@ class AmiLink:
 
     async def _connect(self, manager: ActionManager) -> tuple[asyncio.Transport, WireProtocol]:
         settings = self._settings
-        context = _tls(settings)
+        context = tls_context(settings.ca_file) if settings.tls else None
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 return await asyncio.get_running_loop().create_connection(
@@ -119,10 +120,8 @@ class AmiLink:
                 )
         except TimeoutError as error:
             raise LinkLostError(f"no connection within {settings.connect_timeout_s:g} s") from error
-        except ssl.SSLCertVerificationError as error:
-            raise LinkLostError(f"TLS: the certificate is not trusted: {error.verify_message or error}") from error
         except ssl.SSLError as error:
-            raise LinkLostError(f"TLS: {error.reason or error} (is it TLS that is spoken there?)") from error
+            raise LinkLostError(why_no_tls(error)) from error
         except OSError as error:
             raise LinkLostError(f"no connection: {error.strerror or error}") from error
         except UnicodeError as error:  # a name that DNS cannot even be asked for: an empty or overlong label
@@ -220,12 +219,20 @@ class AmiSource:
         self._log = structlog.get_logger(__name__).bind(pbx=name, door="ami")
         self._settings = settings
         self._listener = listener
-        self._backoff = Backoff(settings.retry_min_s, settings.retry_max_s)
-        self._told: type[AsteriskSipError] | None = None  # the kind of the outage that the log already has
+        self._keeper = Keeper(
+            self._log,
+            retry_min_s=settings.retry_min_s,
+            retry_max_s=settings.retry_max_s,
+            slow_s=settings.auth_retry_s,
+        )
         self._link: AmiLink | None = None
         self._lost_before = Losses()  # on links that are no more
         self._relisting: asyncio.Task[None] | None = None
-        self.last_error: AsteriskSipError | None = None
+
+    @property
+    def last_error(self) -> AsteriskSipError | None:
+        """The outage that lasts, None while we listen."""
+        return self._keeper.last_error
 
     @property
     def losses(self) -> Losses:
@@ -235,37 +242,29 @@ class AmiSource:
 
     async def run(self) -> None:
         """Connect, listen, reconnect; for ever. Ends only by being cancelled, and then logs off."""
-        while True:
-            self._link = AmiLink(self._settings, self._listener, self._log)
-            try:
-                await self._once(self._link)
-                delay_s = self._backoff.next_s()
-            except AuthError as error:
-                self._outage(error)
-                delay_s = self._settings.auth_retry_s
-            except AsteriskSipError as error:
-                self._outage(error)
-                delay_s = self._backoff.next_s()
-            finally:
-                await self._link.close()
-                self._lost_before, self._link = self.losses, None
-            await asyncio.sleep(delay_s)
+        await self._keeper.keep(self._connection)
 
-    async def _once(self, link: AmiLink) -> None:
+    async def _connection(self) -> str:
+        link = self._link = AmiLink(self._settings, self._listener, self._log)
+        try:
+            return await self._once(link)
+        finally:
+            await link.close()
+            self._lost_before, self._link = self.losses, None
+
+    async def _once(self, link: AmiLink) -> str:
         await link.open()
         protocol = link.protocol
         assert protocol is not None  # noqa: S101  open() made it
         await self._introduce(link)
-        self._backoff.reset()
-        self._told, self.last_error = None, None
-        self._log.info("listening", asterisk=link.version)
+        self._keeper.listening(link.version)
         reason = "stopped"
         protocol.tell(self._listener.link_up, link.version)
         try:
             reason = await self._listen(link)
         finally:
             protocol.tell(self._listener.link_down, reason)
-        self._outage(LinkLostError(reason))
+        return reason
 
     async def _introduce(self, link: AmiLink) -> None:
         answer = await link.ask({"Action": "CoreSettings"})
@@ -291,14 +290,6 @@ class AmiSource:
         with contextlib.suppress(LinkLostError):
             await link.ask({"Action": "CoreShowChannels"})
 
-    def _outage(self, error: AsteriskSipError) -> None:
-        self.last_error = error
-        if self._told is not type(error):
-            self._told = type(error)
-            self._log.error(
-                "not listening", reason=str(error), again="slowly" if isinstance(error, AuthError) else "soon"
-            )
-
 
 def _refuse_breaks(action: dict[str, str]) -> None:
     """Raise WireError when a header would end its line and begin another: a header, or an action, of somebody's own."""
@@ -309,12 +300,3 @@ def _refuse_breaks(action: dict[str, str]) -> None:
 
 def _key(challenge: str, secret: str) -> str:
     return hashlib.md5(f"{challenge}{secret}".encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-
-
-def _tls(settings: AmiSettings) -> ssl.SSLContext | None:
-    if not settings.tls:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file is not None else None)
-    except OSError as error:
-        raise LinkLostError(f"TLS: no CA certificates in {settings.ca_file}: {error.strerror or error}") from error

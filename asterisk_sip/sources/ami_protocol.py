@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec, Protocol
+from typing import Any
 
 from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message
 from structlog.typing import FilteringBoundLogger
 
-from asterisk_sip.calls import events as ev
 from asterisk_sip.errors import LinkLostError, WireError
 from asterisk_sip.sources import ami_wire
+from asterisk_sip.sources.listener import Listener, Losses, Teller
 
-P = ParamSpec("P")
-
-
-class Listener(Protocol):
-    """Who hears what comes through the door. Must return at once: the socket is drained whatever happens.
-
-    Events come from login on, a few of them before ``link_up``; none comes after ``link_down``.
-    """
-
-    def heard(self, events: list[ev.Event]) -> None:
-        """Take the events of one read, in order."""
-
-    def link_up(self, version: str | None) -> None:
-        """We are logged in; ``version`` is Asterisk's, None when the user may not ask."""
-
-    def link_down(self, reason: str) -> None:
-        """We hear nothing from now on."""
-
-    def lost(self, count: int, reason: str) -> None:
-        """Some messages were passed over; ``reason`` reads on after their number: "messages could not be read"."""
-
-    def raw(self, data: bytes) -> None:
-        """Take the bytes as they came, before anything is done with them (to record them)."""
-
+__all__ = ["ActionManager", "Listener", "Losses", "WireProtocol"]
 
 BACKLOG_BYTES = 1 << 15
 """A read of so much means that more waits: then there is no pause."""
-
-
-class Losses(NamedTuple):
-    """What came over the wire and went by unheard."""
-
-    listener_errors: int = 0
-    """Calls in which the listener raised; each costs the events of one read."""
-    unreadable: int = 0
-    oversized: int = 0
 
 
 class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no types
@@ -65,13 +32,14 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
         self.reader = ami_wire.Reader(_live_clock, max_message_bytes)
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.listener_errors = 0
+        self._teller = Teller(log)
+        self.tell = self._teller.tell
         self.breath_s = 0.0  # how long what comes is let gather; 0 while each answer is waited for
 
     @property
     def losses(self) -> Losses:
         """What this connection lost so far."""
-        return Losses(self.listener_errors, self.reader.unreadable, self.reader.framer.oversized)
+        return Losses(self._teller.listener_errors, self.reader.unreadable, self.reader.framer.oversized)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the socket. Nothing in them, and no listener that raises, ends the link."""
@@ -108,15 +76,6 @@ class WireProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no ty
     def _read_on(self) -> None:
         if not self.closed and not self.transport.is_closing():
             self.transport.resume_reading()
-
-    def tell(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call the listener. If it raises, this one call is lost and counted; the first of a link is logged."""
-        try:
-            call(*args, **kwargs)
-        except Exception:  # noqa: BLE001  whatever a listener raises is its own affair
-            self.listener_errors += 1
-            if self.listener_errors == 1:
-                self._log.exception("events lost: their listener failed (told once a link)")
 
     def _greet(self) -> None:
         banner = self.reader.framer.banner

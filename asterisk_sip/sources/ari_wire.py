@@ -19,7 +19,7 @@ from typing import Any
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.sources import handler_wire
-from asterisk_sip.sources.ami_wire import LAST_CAUSE, short_version
+from asterisk_sip.sources.ami_wire import short_version
 
 DEFAULT_MAX_MESSAGE_BYTES = 1 << 20
 MAX_WAITING = 10_000
@@ -284,7 +284,7 @@ def _number(message: Message, key: str) -> int | None:
 
 def _cause(message: Message) -> int | None:
     cause = _number(message, "cause")
-    return cause if cause is not None and cause <= LAST_CAUSE else None
+    return cause if cause is not None and cause <= handler_wire.LAST_CAUSE else None
 
 
 def _heard(variables: object) -> str | None:
