@@ -70,14 +70,12 @@ class Dialog:
     @property
     def code(self) -> int | None:
         """The status the call came to: what Asterisk heard before it gave up, or what it answered."""
-        heard = self._heard
-        return heard[0] if heard is not None else None
+        return self.heard[0] if self.heard is not None else None
 
     @property
     def phrase(self) -> str | None:
         """The phrase of ``code``."""
-        heard = self._heard
-        return heard[1] if heard is not None else None
+        return self.heard[1] if self.heard is not None else None
 
     @property
     def redress(self) -> Redress | None:
@@ -95,7 +93,8 @@ class Dialog:
         return None if self.sent is None else self.dst if self.sent else self.src
 
     @property
-    def _heard(self) -> tuple[int, str] | None:
+    def heard(self) -> tuple[int, str] | None:
+        """Return ``code`` and ``phrase``, None when there was no response."""
         return self.last_status if self.sent is False else self.status
 
     def take(self, seen: SipSeen) -> None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from asterisk_sip import catalog
 from asterisk_sip.calls import evidence
+from asterisk_sip.calls.dialog_told import with_dialog
 from asterisk_sip.calls.model import (
     Q850,
     Attempt,
@@ -163,7 +164,7 @@ def _words(disposition: str, status: SipStatus, grade: Grade, cause: int | None)
 def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Attempt:
     attempt, leg = judged.attempt, judged.leg
     endpoint = endpoint_of(leg)
-    return Attempt(
+    made = Attempt(
         seq=seq,
         stage=attempt.stage,
         channel=leg.name,
@@ -185,6 +186,7 @@ def _attempt(seq: int, judged: Judged, told: Told, around: Surroundings) -> Atte
         fault=told.fault,
         rule=told.rule,
     )
+    return with_dialog(made, leg.dialog) if leg.dialog is not None else made
 
 
 def _status(status: SipStatus, grade: Grade, disposition: str) -> SipStatus:

@@ -12,6 +12,7 @@ from asterisk_sip import catalog
 from asterisk_sip.calls.model import Evidence, Finding, Grade, SipStatus
 from asterisk_sip.calls.state import Leg, Try
 
+HEP = "HEP"
 LINE = "channelvars"
 TECH_CAUSE = "TechCause"
 CAUSE = "Cause"
@@ -100,9 +101,11 @@ def _seen_on_the_wire(attempt: Try, leg: Leg) -> tuple[list[Finding], list[str]]
     """
     findings: list[Finding] = []
     silent: list[str] = []
-    said = (LINE, attempt.heard, says_nothing_came(attempt.heard))
-    for source, text, nothing in (said, *((source, text, text is None) for source, text in leg.told)):
-        reading = read_line(text)
+    said = [(LINE, read_line(attempt.heard), says_nothing_came(attempt.heard))]
+    said += [(source, read_line(text), text is None) for source, text in leg.told]
+    if leg.dialog is not None:
+        said.insert(0, (HEP, leg.dialog.heard, leg.dialog.heard is None))
+    for source, reading, nothing in said:
         if reading is not None:
             findings.append(Finding(Grade.WIRE, source, *reading))
         elif nothing and attempt.answered_at is None:
@@ -199,9 +202,14 @@ def of_caller(leg: Leg, version: str | None) -> Known:
     ``TechCause`` on an unanswered inbound leg is the code Asterisk sent. Without one: 487 to a caller who sent CANCEL
     (RFC 3261 section 9.2; observed on 16.28, whose cause 127 stands for nothing else here); else the cause decides by
     Asterisk's own table, 603 when the table has none (chan_pjsip.c ``hangup_cause2sip``, res_pjsip_session.c
-    ``ast_sip_session_terminate``).
+    ``ast_sip_session_terminate``). HEP shows the answer itself.
     """
-    if leg.up_at is not None or leg.cause is None or tech(leg) not in ("PJSIP", "SIP") or leg.dialled_by_us:
+    if leg.up_at is not None or tech(leg) not in ("PJSIP", "SIP") or leg.dialled_by_us:
+        return Known(SipStatus(), Evidence())
+    answer = leg.dialog.heard if leg.dialog is not None else None
+    if answer is not None and answer[0] >= FIRST_FINAL:
+        return Known(SipStatus(*answer), Evidence(Grade.SENT, HEP))
+    if leg.cause is None:
         return Known(SipStatus(), Evidence())
     if leg.tech_cause is not None and 300 <= leg.tech_cause <= 699:
         return Known(SipStatus(leg.tech_cause), Evidence(Grade.SENT, TECH_CAUSE))

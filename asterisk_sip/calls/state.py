@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from asterisk_sip.calls.dialog import Dialog
 from asterisk_sip.calls.events import Channel
 
 TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
@@ -62,6 +63,7 @@ class Leg:
     pair: str | None = None  # the other half of a Local channel
     dialled_by_us: bool = False  # the destination of an attempt
     told: tuple[tuple[str, str | None], ...] = ()  # (source, status text) by handlers; None: nothing came
+    dialog: Dialog | None = None  # its SIP messages, when HEP showed them
     queue: str | None = None  # WAITING in a queue, GAVE_UP there, or LEFT it otherwise
 
     def see(self, channel: Channel, at: float) -> None:
@@ -248,7 +250,7 @@ def load(data: dict[str, Any]) -> Call:
     )
 
 
-_LEG = tuple(name for name in Leg.__dataclass_fields__ if name != "told")  # that is known only when a call has ended
+_LEG = tuple(name for name in Leg.__dataclass_fields__ if name not in ("told", "dialog"))  # known when a call has ended
 _TRY = tuple(Try.__dataclass_fields__)
 _CALL = tuple(Call.__dataclass_fields__)
 _TUPLES = ("gap_ids", "joined", "saved_as")
