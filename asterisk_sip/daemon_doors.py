@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 from asterisk_sip.config import AmiConfig, PbxConfig
 from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
+from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
 from asterisk_sip.sources.journal import Journal, JournalSettings
 
 
@@ -29,6 +30,22 @@ def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
         desk.relist.append(ami.relist)
         sources.append(ami)
     return sources
+
+
+def open_hep(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[HepSource]:
+    """Return a source for each address to which PBXs send their SIP messages: several may share one."""
+    settings: dict[tuple[str, int], HepSettings] = {}
+    doors: dict[tuple[str, int], list[HepDoor]] = {}
+    for pbx, desk in pbxs:
+        if pbx.hep is None:
+            continue
+        address = (pbx.hep.listen_host, pbx.hep.listen_port)
+        largest_kb = max(pbx.hep.receive_buffer_kb, settings[address].receive_buffer_kb if address in settings else 0)
+        settings[address] = HepSettings(*address, receive_buffer_kb=largest_kb)
+        secret = pbx.hep.capture_password
+        password = secret.get_secret_value().encode() if secret is not None else None
+        doors.setdefault(address, []).append(HepDoor(pbx.name, desk.door("hep"), pbx.hep.capture_id, password))
+    return [HepSource(settings[address], sharing) for address, sharing in doors.items()]
 
 
 def ami_settings(config: AmiConfig) -> AmiSettings:

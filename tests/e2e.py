@@ -96,14 +96,15 @@ async def command(*arguments: str, within_s: float = 60.0) -> Said:
 class Companion:
     """``asterisk-sip run`` beside a PBX. It can be started again on the same store after it ended."""
 
-    def __init__(self, folder: Path, pbx: Asterisk, ami: str = "") -> None:
+    def __init__(self, folder: Path, pbx: Asterisk, ami: str = "", doors: int = 1) -> None:
         self.config = configure(folder, pbx, ami=ami)
+        self._doors = doors
         self.store = folder / "calls.db"
         self.log = folder / "log.jsonl"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> Self:
-        """Start it; return when it listens to the PBX."""
+        """Start it; return when it listens to the PBX, through all its doors."""
         heard = len(self.logged("listening"))
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -113,7 +114,8 @@ class Companion:
                 stderr=log,
                 env=_environ(),
             )
-        await until(lambda: len(self.logged("listening")) > heard or self._ended, "the companion listens", 30)
+        heard += self._doors
+        await until(lambda: len(self.logged("listening")) >= heard or self._ended, "the companion listens", 30)
         assert not self._ended, self.log.read_text()
         return self
 

@@ -43,6 +43,7 @@ class Dialog:
     resent_at: float | None = None  # when it came again first
     attempts: int = 1  # INVITEs that open the call: a second one answers a challenge
     replied_at: float | None = None  # first response of any kind
+    tried: bool = False  # some response was provisional: Asterisk answers 100 when it makes a channel
     alive_at: float | None = None  # first 1xx over 100, or answer
     ringing_at: float | None = None
     answered_at: float | None = None
@@ -96,6 +97,16 @@ class Dialog:
     def heard(self) -> tuple[int, str] | None:
         """Return ``code`` and ``phrase``, None when there was no response."""
         return self.last_status if self.sent is False else self.status
+
+    @property
+    def refused_outright(self) -> bool:
+        """Whether the PBX refused a call without making a channel of it.
+
+        Of every INVITE that gets a channel it says 100 first (res_pjsip_session.c ``new_invite``; seen on 16.28 and
+        22.10.1, also where the channel ends at once).
+        """
+        failed = self.ended_at is not None and self.answered_at is None and self.cancelled_at is None
+        return self.sent is False and failed and not self.tried
 
     def take(self, seen: SipSeen) -> None:
         """Take a message of this dialog."""
@@ -152,6 +163,7 @@ class Dialog:
 
     def _details(self, message: SipMessage, code: int) -> None:
         if code < 200:
+            self.tried = True
             fresh = [reason for reason in message.reasons if reason not in self.early_reasons]
             self.early_reasons = (*self.early_reasons, *fresh)[:MAX_TOLD]
         else:

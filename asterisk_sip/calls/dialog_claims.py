@@ -11,6 +11,8 @@ from asterisk_sip.calls.state import Call, Leg, Try
 
 def claim_dialogs(call: Call, dialogs: Dialogs) -> None:
     """Give each PJSIP leg of an ended call its dialog: by Call-ID where a door told it, else by number and time."""
+    if not dialogs.held:
+        return
     for leg in call.legs.values():
         if leg.dialog is not None or tech(leg) != "PJSIP":
             continue

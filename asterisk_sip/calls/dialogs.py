@@ -1,7 +1,7 @@
 """The SIP dialogs of one PBX, by Call-ID, until the call they belong to is told. Pure; bounded.
 
 A dialog is claimed by the leg it carried: by Call-ID where a door knows it, else by number and time, and then only when
-exactly one fits. What nobody claims belonged to no channel.
+exactly one fits. A refused call that nobody claims had no channel.
 """
 
 from __future__ import annotations
@@ -91,16 +91,19 @@ class Dialogs:
         return self._remove(fitting[0])
 
     def unclaimed(self, now: float) -> list[Dialog]:
-        """Return the dialogs that ended ``claim_s`` seconds ago and were nobody's; they are forgotten here."""
+        """Return the dialogs of calls refused ``claim_s`` seconds ago that were nobody's; they are forgotten here.
+
+        Other dialogs wait for their call: it may go on long after one of its legs ended.
+        """
         found = []
         while self._ended and self._ended[0][0] <= now:
             dialog = self._get(self._ended.popleft()[1])
-            if dialog is not None and dialog.ended_at is not None:
+            if dialog is not None and dialog.refused_outright:
                 found.append(self._remove(dialog))
         return found
 
     def finish(self) -> list[Dialog]:
-        """Return all dialogs that ended and were nobody's, whether they waited or not."""
+        """Return the dialogs of refused calls that were nobody's, whether they waited or not."""
         return self.unclaimed(float("inf"))
 
     def known(self) -> Iterable[Dialog]:

@@ -13,8 +13,11 @@ from collections.abc import Iterable
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.correlator import Correlator
+from asterisk_sip.calls.dialog_claims import claim_dialogs
+from asterisk_sip.calls.dialogs import Dialogs
 from asterisk_sip.calls.report_calls import events_of
 from asterisk_sip.calls.reports import Reports, Standing, Told
+from asterisk_sip.calls.sip_seen import SipSeen
 from asterisk_sip.calls.state import Call
 
 
@@ -25,19 +28,24 @@ class Switchboard:
     grows, the same in every call: the daemon's own, or that of the events when a recording is read.
     """
 
-    def __init__(self, limits: Limits | None = None, *, settle_s: float = 0.0) -> None:
+    def __init__(self, limits: Limits | None = None, *, settle_s: float = 0.0, local: Iterable[str] = ()) -> None:
+        """``local``: the PBX's own SIP addresses, as far as the configuration names them."""
         self.correlator = Correlator(limits, holds=settle_s > 0)
         self.reports = Reports(patience_s=(limits or Limits()).age_s)
+        self.dialogs = Dialogs(local)
         self._settle_s = settle_s
         self._settling: deque[tuple[float, Call]] = deque()
 
     @property
     def held(self) -> int:
         """How many entries are kept for calls: none when there is no call."""
-        return self.correlator.held + len(self._settling) + self.reports.held
+        return self.correlator.held + len(self._settling) + self.reports.held + self.dialogs.held
 
     def feed(self, event: ev.Event, now: float) -> list[Call]:
         """Take one event; return the calls that are complete with it."""
+        if isinstance(event, SipSeen):
+            self.dialogs.feed(event, now)
+            return []
         if isinstance(event, ev.HandlerReport):
             self.reports.add(event, now)
             return []
@@ -47,7 +55,7 @@ class Switchboard:
         """Take calls that ended; return those that are complete now."""
         if not self._settle_s:
             for call in calls:
-                self.reports.claim(call)
+                self._claim(call)
             return calls
         self._settling.extend((now + self._settle_s, call) for call in calls)
         return self.due(now) if self._settling else []
@@ -83,12 +91,17 @@ class Switchboard:
         """Make a call of reports; it waits for nothing more, they did already."""
         ended = [call for event in events_of(reports) for call in self.correlator.feed(event)]
         for call in ended:
-            self.reports.claim(call)
+            self._claim(call)
             self.correlator.release(call)
         return ended
 
     def _release(self) -> Call:
         _, call = self._settling.popleft()
-        self.reports.claim(call)
+        self._claim(call)
         self.correlator.release(call)
         return call
+
+    def _claim(self, call: Call) -> None:
+        """Give an ended call what handlers told of it and what the wire showed."""
+        self.reports.claim(call)
+        claim_dialogs(call, self.dialogs)
