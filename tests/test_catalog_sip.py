@@ -141,9 +141,11 @@ def test_effective_groups_are_those_of_e425_and_hold_the_codes_that_rfc_6076_cal
     assert not any(sip_code(code).e425 in effective for code in (408, 500, 503, 504))
 
 
-def test_there_are_the_twenty_dispositions_of_the_record() -> None:
+def test_there_are_the_dispositions_of_the_record() -> None:
     names = "answered busy no_answer cancelled answered_elsewhere forwarded rejected blocked not_found forbidden"
-    names += " auth_failed not_acceptable bad_request congestion server_error no_response unreachable pbx_refused"
+    names += (
+        " auth_failed not_acceptable bad_request congestion server_error no_response unreachable pbx_refused pbx_ended"
+    )
     assert [entry.name for entry in all_dispositions()] == [*names.split(), "interworking", "unknown"]
 
 

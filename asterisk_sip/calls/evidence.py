@@ -138,12 +138,12 @@ def _from_tech_cause(attempt: Try, leg: Leg, *, received: Reading, nothing_came:
         return None
     if nothing_came or (received is not None and received[0] != code):
         return Finding(Grade.LOCAL, TECH_CAUSE, code)
-    if received is None and _may_be_local(code, attempt):
+    if received is None and may_be_local(code, attempt):
         return Finding(Grade.LOCAL, TECH_CAUSE, code)
     return Finding(Grade.REPORTED, TECH_CAUSE, code)
 
 
-def _may_be_local(code: int, attempt: Try) -> bool:
+def may_be_local(code: int, attempt: Try) -> bool:
     """Return whether Asterisk's own stack may have made this code up, with no line to tell.
 
     408 after timer B without a sign of life. 503 when the connection was refused or the name did not resolve: no event
@@ -154,8 +154,12 @@ def _may_be_local(code: int, attempt: Try) -> bool:
         return False
     if code == 503:
         return not peer_was_alive(attempt)
-    lasted = (attempt.ended_at or attempt.began_at) - attempt.began_at
-    return code == 408 and lasted >= LOCAL_408_MIN_S
+    return code == 408 and lasted_s(attempt) >= LOCAL_408_MIN_S
+
+
+def lasted_s(attempt: Try) -> float:
+    """Return how long an ended attempt lasted."""
+    return (attempt.ended_at or attempt.began_at) - attempt.began_at
 
 
 def peer_was_alive(attempt: Try) -> bool:

@@ -19,6 +19,10 @@ NO_ROUTE_CAUSES = (3, 20)
 """What Dial leaves when it found no endpoint, no contact or no registration (chan_pjsip.c ``request``)."""
 
 
+CHALLENGES = (401, 407)
+"""A far side that wants a login: no outcome as long as the answer to our login is awaited."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One attempt with its evidence and what it came to."""
@@ -50,7 +54,7 @@ def judge(call: Call, version: str | None = None) -> Verdict:
     answered = [judged for judged in deciders if judged.disposition == ANSWERED]
     if answered:
         first = min(answered, key=lambda judged: judged.attempt.answered_at or 0.0)
-        outcome = Outcome.RESCUED if _failed_before(first, deciders) else Outcome.ANSWERED
+        outcome = Outcome.RESCUED if _failed_before(call, first, deciders) else Outcome.ANSWERED
         return Verdict(outcome, ANSWERED, first.known, _released_answered(call, first), first, attempts)
     if not deciders:
         return _without_attempt(call, version, attempts)
@@ -93,13 +97,17 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
         disposition = FORWARDED
     elif leg.up_at is not None and dial_status not in ("ANSWER", "CANCEL", None):
         disposition = "rejected"  # by what answers for the callee: a routine of the dialplan, a question to press 1
-    elif known.status.code is not None and known.status.code >= 300:
+    elif known.status.code is not None and known.status.code >= 300 and not _only_challenged(attempt, leg, known):
         disposition = _of_code(call, attempt, known)
+    elif not known.nothing_came and _hung_up_by_us(call, attempt, leg):
+        disposition = "pbx_ended"
     elif dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
         elsewhere = leg.cause == 26 or attempt.stage in answered_stages
         disposition = (
             ELSEWHERE if elsewhere else CANCELLED if _caller_left(call, attempt) else _ended_by_us(call, attempt)
         )
+    elif known.status.code in CHALLENGES:  # the last status, and not what ended it: nothing came once we had logged in
+        disposition = "no_response"
     elif evidence.tech(leg) == "Local":
         disposition = _of_local(attempt, leg)
     elif known.status.code is not None:
@@ -107,8 +115,23 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     elif known.nothing_came:
         disposition = "no_response"
     else:
-        disposition = _of_cause(attempt, leg, dial_status)
+        disposition = _of_cause(attempt, leg, dial_status, known)
     return Judged(attempt, leg, known, disposition)
+
+
+def _only_challenged(attempt: Try, leg: Leg, known: Known) -> bool:
+    """Return whether a 401 or 407 was not the last word: we logged in, then the time was over or the caller left."""
+    if known.status.code not in CHALLENGES or evidence.tech(leg) != "PJSIP":  # chan_sip asks for no hangup when refused
+        return False
+    own = leg.tech_cause == 408 or (leg.tech_cause is None and leg.cause == 18)  # pjproject's time-out, up to 22.8
+    late = evidence.lasted_s(attempt) >= evidence.LOCAL_408_MIN_S  # 22.9 on: the challenge stands for the time-out too
+    return own or late or not attempt.requested_before_end
+
+
+def _hung_up_by_us(call: Call, attempt: Try, leg: Leg) -> bool:
+    """Return whether somebody here hung the dialled leg up: Dial's own time-out leaves cause 0, Originate's 19."""
+    own = attempt.dial_status == "NOANSWER" and not attempt.requested_before_end and not call.partial
+    return own and evidence.tech(leg) == "PJSIP" and leg.cause not in (None, 0, 19)
 
 
 def _caller_left(call: Call, attempt: Try) -> bool:
@@ -136,7 +159,27 @@ def _ended_by_us(call: Call, attempt: Try) -> str:
     for other in answered:
         if attempt.began_at <= (other.answered_at or 0.0) <= until or other.dialer == attempt.dialer is not None:
             return ELSEWHERE
+    if _dialled_by_a_channel_that_ended(call, attempt):
+        return "pbx_ended"
     return "no_answer" if attempt.alive_at is not None else "no_response"
+
+
+def _dialled_by_a_channel_that_ended(call: Call, attempt: Try) -> bool:
+    """Return whether the channel on whose behalf Dial called was taken from it, and not only its patience over.
+
+    FollowMe and a transfer by keys give up by hanging up their Local channel, with no DialEnd of their own.
+    """
+    first = attempt
+    while (outer := _outer(call, first)) is not None:
+        first = outer
+    dialer = call.legs.get(first.dialer or "")
+    return first.dial_status == "CANCEL" and dialer is not None and evidence.tech(dialer) != "Local"
+
+
+def _outer(call: Call, attempt: Try) -> Try | None:
+    """Return the attempt on the Local channel behind which this one was made, None when it was made behind none."""
+    dialer = call.legs.get(attempt.dialer or "")
+    return call.try_of(dialer.pair) if dialer is not None and dialer.pair is not None else None
 
 
 def _dial_status(call: Call, attempt: Try) -> str | None:
@@ -146,9 +189,15 @@ def _dial_status(call: Call, attempt: Try) -> str | None:
     """
     outer: Try | None = attempt
     while outer is not None and outer.dial_status == "CANCEL":
-        dialer = call.legs.get(outer.dialer or "")
-        outer = call.try_of(dialer.pair) if dialer is not None and dialer.pair is not None else None
+        outer = _outer(call, outer)
     return "NOANSWER" if outer is not None and outer.dial_status == "NOANSWER" else attempt.dial_status
+
+
+def _by_queue(call: Call, attempt: Try | None) -> bool:
+    """Return whether a queue calls here, itself or behind a Local channel."""
+    while attempt is not None and not attempt.by_queue:
+        attempt = _outer(call, attempt)
+    return attempt is not None
 
 
 def _of_code(call: Call, attempt: Try, known: Known) -> str:
@@ -169,8 +218,12 @@ def _of_local(attempt: Try, leg: Leg) -> str:
     return "pbx_refused" if leg.cause or attempt.dial_status in ("BUSY", "CONGESTION") else "no_answer"
 
 
-def _of_cause(attempt: Try, leg: Leg, dial_status: str | None) -> str:
+def _of_cause(attempt: Try, leg: Leg, dial_status: str | None, known: Known) -> str:
     """Fall back on Asterisk's own words when no SIP status is known."""
+    if known.status.candidates is not None and len(known.status.candidates) == 1:
+        [code] = known.status.candidates
+        if code == 408 and not evidence.may_be_local(code, attempt):
+            return catalog.sip_code(code).disposition
     if leg.cause and (attempt.requested_before_end or dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
         return catalog.q850_cause(leg.cause).disposition
     if dial_status in ("NOANSWER", None) and attempt.ended_at is not None:
@@ -179,13 +232,13 @@ def _of_cause(attempt: Try, leg: Leg, dial_status: str | None) -> str:
     return "unknown"
 
 
-def _failed_before(first: Judged, deciders: list[Judged]) -> bool:
+def _failed_before(call: Call, first: Judged, deciders: list[Judged]) -> bool:
     """Return whether a stage failed before the answered one. A queue that calls agent after agent does its work."""
     harmless = (ANSWERED, ELSEWHERE, FORWARDED, CANCELLED)
     return any(
         judged.attempt.stage < first.attempt.stage
         and judged.disposition not in harmless
-        and not judged.attempt.by_queue
+        and not _by_queue(call, judged.attempt)
         for judged in deciders
     )
 

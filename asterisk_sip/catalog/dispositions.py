@@ -1,4 +1,4 @@
-"""Dispositions: the twenty ways in which an attempt can end, each with its E.425 group, side and retry."""
+"""Dispositions: the twenty-one ways in which an attempt can end, each with its E.425 group, side and retry."""
 
 from __future__ import annotations
 

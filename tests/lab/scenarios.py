@@ -7,7 +7,7 @@ from tests.lab.scenario import Play, Scenario, Setup, dials
 from tests.lab.shapes import SHAPES
 from tests.lab.sip_message import Headers
 from tests.lab.sip_phrases import PHRASES
-from tests.lab.sip_script import Reply, Script, rejecting
+from tests.lab.sip_script import CHALLENGE, Reply, Script, rejecting
 
 __all__ = ["FINAL_CODES", "SCENARIOS", "Scenario", "Setup"]
 
@@ -45,6 +45,16 @@ def over_trunk(user: str, seconds: int | None = None, name: str = "acme", script
             lab.acme.scripts[user] = script
         bye_after_s = 0.3 if script is None else None
         return await lab.caller.call(trunk(setup, user, seconds, name), bye_after_s=bye_after_s)
+
+    return play
+
+
+def challenged(then: Script | None, seconds: int | None = None) -> Play:
+    """Play one call over a trunk that wants a login, and then does as told, or nothing."""
+
+    async def play(lab: Lab, _: Setup) -> object:
+        lab.acme.scripts["login"] = Script((Reply(401, headers=(CHALLENGE,)),), logged_in=then)
+        return await lab.caller.call(trunk("", "login", seconds, "acmelogin"))
 
     return play
 
@@ -201,6 +211,12 @@ SCENARIOS = (
     Scenario("dns-failed", "the trunk's host name does not resolve", over_trunk("100", None, "lost")),
     Scenario("endpoint-missing", "no such endpoint in pjsip.conf", over_trunk("100", None, "absent")),
     Scenario("no-contact", "the endpoint has no contact", over_trunk("100", None, "empty")),
+    Scenario(
+        "login-then-silence", "401, and silence once logged in, until the Dial timeout of 2 s", challenged(None, 2)
+    ),
+    Scenario("login-then-dead", "401, and silence once logged in for 32 s (timer B)", challenged(None), ("noline",)),
+    Scenario("login-refused", "401, and 403 once logged in", challenged(rejecting(403))),
+    Scenario("login-answered", "401, and answered once logged in", challenged(ON_HOOK)),
     Scenario("busy-app", "the dialplan says Busy()", dials("busy")),
     Scenario("congestion-app", "the dialplan says Congestion()", dials("congestion")),
     Scenario("hangup-21", "the dialplan says Hangup(21)", dials("hangup.21")),

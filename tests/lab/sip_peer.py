@@ -13,7 +13,7 @@ from typing import Self, cast
 from tests.lab import sip_message as sip
 from tests.lab.sip_message import SipMessage
 from tests.lab.sip_phrases import PHRASES
-from tests.lab.sip_script import Reply, Script, usual
+from tests.lab.sip_script import SILENT, Reply, Script, usual
 from tests.lab.wait import until
 
 Send = Callable[[bytes], None]
@@ -162,6 +162,8 @@ class SipPeer:
         match request.method:
             case "INVITE" if call is None:
                 self._invite(request, send, reliable)
+            case "INVITE" if call is not None and call.final in (401, 407) and request.branch != call.invite.branch:
+                self._invite(request, send, reliable, call.script.logged_in or SILENT)
             case "INVITE" if call is not None and request.branch == call.invite.branch:
                 call.retransmissions += 1
                 if call.last:
@@ -190,8 +192,8 @@ class SipPeer:
             case _:
                 send(sip.response(request, 200, "OK", sip.token()).encode())
 
-    def _invite(self, request: SipMessage, send: Send, reliable: bool) -> None:
-        script = self.scripts.get(request.user) or usual(request.user)
+    def _invite(self, request: SipMessage, send: Send, reliable: bool, again: Script | None = None) -> None:
+        script = again or self.scripts.get(request.user) or usual(request.user)
         call = PeerCall(request.user, request, script, send, reliable)
         self.calls.append(call)
         self._by_id[request.call_id] = call

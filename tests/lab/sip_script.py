@@ -25,6 +25,7 @@ class Script:
     bye_after_s: float | None = None
     bye_headers: Headers = ()
     reinvite: Reply = Reply(200)  # how a re-INVITE of an answered call is answered
+    logged_in: Script | None = None  # what follows when the INVITE comes again after a 401 or 407; None: silence
 
 
 SILENT = Script()
@@ -36,6 +37,9 @@ ANSWER = Script((Reply(100), Reply(180), Reply(200)))
 def rejecting(status: int, phrase: bytes | None = None, headers: Headers = ()) -> Script:
     """Give the script of a peer that refuses at once."""
     return Script((Reply(100), Reply(status, phrase, headers)))
+
+
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="lab", nonce="1234", algorithm=MD5, qop="auth"')
 
 
 def usual(user: str) -> Script:

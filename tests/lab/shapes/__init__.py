@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.lab.shapes import dialplan, diversions, features, managers, originates, parking, queues, transfers
+from tests.lab.shapes import (
+    apps,
+    dialplan,
+    diversions,
+    features,
+    managers,
+    originates,
+    parking,
+    queues,
+    stasis,
+    transfers,
+)
 
 SHAPES = (
     *queues.SCENARIOS,
@@ -13,4 +24,6 @@ SHAPES = (
     *managers.SCENARIOS,
     *features.SCENARIOS,
     *dialplan.SCENARIOS,
+    *apps.SCENARIOS,
+    *stasis.SCENARIOS,
 )

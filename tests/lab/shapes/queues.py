@@ -6,6 +6,7 @@ import asyncio
 
 from tests.lab.lab import Lab
 from tests.lab.scenario import Play, Scenario, Setup
+from tests.lab.shapes.watch import rings
 from tests.lab.sip_script import Reply, Script, rejecting
 from tests.lab.wait import until
 
@@ -48,6 +49,25 @@ def waits_in_vain(exten: str) -> Play:
         await calling
 
     return play
+
+
+async def second_local_takes_it(lab: Lab, _: Setup) -> object:
+    lab.phones.scripts["bob"] = TAKES_IT
+    return await lab.caller.call("inqueue.locals.10")
+
+
+async def local_refuses(lab: Lab, _: Setup) -> object:
+    lab.phones.scripts |= {"alice": rejecting(486), "bob": rejecting(603)}
+    return await lab.caller.call("inqueue.locals.2")
+
+
+async def leaves_by_key(lab: Lab, _: Setup) -> None:
+    """The caller presses 1 while an agent's phone rings, and is put through to carol."""
+    lab.phones.scripts["carol"] = TAKES_IT
+    calling = asyncio.create_task(lab.caller.call("inqueue.keys"))
+    await rings(lab.phones, "alice")
+    await lab.caller.press(await lab.caller.in_call("inqueue.keys"), "1")
+    await calling
 
 
 def stays(exten: str) -> Play:
@@ -110,6 +130,30 @@ SCENARIOS = (
         "queue-timeout-nobody",
         "the queue gives up after 1 s in which no agent was called",
         stays("inqueue.nobody.1"),
+        events=AGENT,
+    ),
+    Scenario(
+        "queue-locals-answered",
+        "members behind Local channels in turn: the first does not pick up, the second takes the call",
+        second_local_takes_it,
+        events=AGENT,
+    ),
+    Scenario(
+        "queue-locals-refused",
+        "members behind Local channels in turn refuse (486, 603) until the queue gives up after 2 s",
+        local_refuses,
+        events=AGENT,
+    ),
+    Scenario(
+        "queue-left-by-key",
+        "the caller leaves the queue by pressing 1 while an agent's phone rings; another phone takes the call",
+        leaves_by_key,
+        events=AGENT,
+    ),
+    Scenario(
+        "queue-not-joined",
+        "a queue whose only member cannot be called lets nobody in",
+        stays("inqueue.strict"),
         events=AGENT,
     ),
 )
