@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+import string
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -257,6 +259,10 @@ class TestFilters:
             (CallQuery(number="+44"), {2}),
             (CallQuery(number="%"), set()),
             (CallQuery(number="5_5"), set()),
+            (CallQuery(number="\x00"), {0, 1, 2, 3, 4, 5}),  # what no number holds asks for nothing
+            (CallQuery(number="\udcff"), set()),
+            (CallQuery(pbx="\ud800"), set()),
+            (CallQuery(code=70_000), set()),
             (CallQuery(code=503, trunk="carrier-a", since=BEGAN, pbx="pbx", number="101"), {0}),
         ],
     )
@@ -280,6 +286,8 @@ class TestTotals:
         (middle,) = await store.totals(TotalsQuery(BEGAN + minute, BEGAN + 2 * minute, by=()))
         assert (middle.total, middle.outcome) == (2, None)
         assert await store.totals(TotalsQuery(BEGAN + HOUR, BEGAN + 2 * HOUR, by=())) == []
+        (always,) = await store.totals(TotalsQuery(EPOCH, datetime.max.replace(tzinfo=UTC), by=()))
+        assert always.total == 4
 
     async def test_attempts_count_by_trunk_and_code(self, store: Store) -> None:
         await store.write(Batch([rescued(1), failed(2), answered(3), abandoned(4)]))
@@ -306,6 +314,27 @@ class TestTotals:
         (total,) = await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, by=(), pbx="pbx"))
         assert (total.total, total.talk_ms) == (3, 1_000 + 98_000)
         assert await store.totals(TotalsQuery(BEGAN, BEGAN + HOUR, pbx="other")) == []
+
+
+def noise(length: int) -> str:
+    """A text that no compression makes short."""
+    return "".join(random.Random(1).choices(string.ascii_letters, k=length))
+
+
+async def test_long_names_and_numbers_out_of_range_stop_no_batch(store: Store) -> None:
+    base = failed(1)
+    long = replace(
+        base.attempts[0],
+        trunk=noise(9_000),
+        endpoint=noise(9_000),
+        q850=replace(base.attempts[0].q850, cause=10**30),
+        pdd_ms=10**12,
+    )
+    record = replace(base, attempts=(long,), linkedid=noise(9_000), dialled=noise(9_000), pbx="p" * 64)
+    assert await store.write(Batch([record], [OpenCall("pbx", noise(9_000), BEGAN, "{}")])) == 1
+    assert await store.calls(CallQuery(since=BEGAN - HOUR)) == [record]
+    assert await store.write(Batch(closed=[("pbx", noise(9_000))])) == 0
+    assert await store.open_calls("pbx") == []
 
 
 def test_the_questions_are_asked_in_words_other_engines_have() -> None:

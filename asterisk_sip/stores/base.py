@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
@@ -12,6 +12,8 @@ from asterisk_sip.errors import StoreError
 Counted = Literal["calls", "attempts"]
 Dimension = Literal["minute", "pbx", "direction", "trunk", "outcome", "disposition", "sip_code"]
 Keep = Literal["failures", "all"]
+
+Text = TypeVar("Text", str, None, str | None)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -184,6 +186,13 @@ def microseconds(at: datetime) -> int:
     precision or the parsing of text. People read the ISO text in the record itself.
     """
     return (at - EPOCH) // _MICROSECOND
+
+
+def storable(text: Text) -> Text:
+    """Return a text as every engine can hold it. What is lost here is exact in the record's own JSON."""
+    if text is None or text.isprintable():
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def from_microseconds(at_us: int) -> datetime:

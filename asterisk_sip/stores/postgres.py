@@ -18,7 +18,6 @@ from . import postgres_server as server
 from .answers import Answers
 from .base import Batch, Keep, ended_at, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
-from .schema import gaps, listened, open_calls
 from .statements import Statements
 
 _READERS = 2
@@ -168,8 +167,9 @@ _TAKE_IDS = (
     " ON CONFLICT DO NOTHING RETURNING id"
 )
 _STATEMENTS = Statements(asyncpg_dialect(), insert)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-_ADD_TOTALS = _STATEMENTS.add_totals()
-_PUT_OPEN_CALLS = _STATEMENTS.replace(open_calls)
-_PUT_GAPS = _STATEMENTS.replace(gaps)
-_PUT_LISTENED = _STATEMENTS.replace(listened)
-_DELETE_OPEN_CALLS = _STATEMENTS.delete_open_call()
+_TABLES = schema.metadata.tables
+_ADD_TOTALS = _STATEMENTS.add(_TABLES["totals"])
+_PUT_OPEN_CALLS = _STATEMENTS.replace(_TABLES["open_calls"])
+_PUT_GAPS = _STATEMENTS.replace(_TABLES["gaps"])
+_PUT_LISTENED = _STATEMENTS.replace(_TABLES["listened"])
+_DELETE_OPEN_CALLS = _STATEMENTS.delete(_TABLES["open_calls"])

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     ForeignKeyConstraint,
     Index,
+    Integer,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -49,7 +50,9 @@ def _columns(table: Table) -> list[Column[Any]]:
 
 
 def _type(column: Column[Any]) -> TypeEngine[Any]:
-    return Text(collation="C") if isinstance(column.type, String) else column.type
+    if isinstance(column.type, String):
+        return Text(collation="C")
+    return BigInteger() if isinstance(column.type, Integer) else column.type  # as wide as the other engines have it
 
 
 def _like(table: Table) -> Table:

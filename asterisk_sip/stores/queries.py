@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, tuple_
 
-from .base import CallQuery, TotalsQuery, microseconds
+from .base import CallQuery, TotalsQuery, microseconds, storable
 from .schema import attempts, calls, gaps, listened, open_calls, totals
 
 _MINUTE_US = 60_000_000
@@ -54,8 +54,8 @@ def totals_of(query: TotalsQuery) -> Select[Any]:
     """Return the select of the columns ``by``, then the sums of ``total`` and ``talk_ms``."""
     where = [
         totals.c.counted == query.counted,
-        totals.c.minute >= -(-microseconds(query.since) // _MINUTE_US),  # the minutes that begin in the window
-        totals.c.minute < -(-microseconds(query.until) // _MINUTE_US),
+        totals.c.minute >= _wide(-(-microseconds(query.since) // _MINUTE_US)),  # the minutes that begin in the window
+        totals.c.minute < _wide(-(-microseconds(query.until) // _MINUTE_US)),
     ]
     if query.pbx is not None:
         where.append(totals.c.pbx == query.pbx)
@@ -69,11 +69,11 @@ def totals_of(query: TotalsQuery) -> Select[Any]:
 
 def _filters(query: CallQuery) -> list[ColumnElement[bool]]:
     equal = {
-        "sip_code": query.code,
-        "sip_class": query.sip_class,
+        "sip_code": None if query.code is None else _wide(query.code),
+        "sip_class": None if query.sip_class is None else _wide(query.sip_class),
         "outcome": query.outcome,
         "disposition": query.disposition,
-        "pbx": query.pbx,
+        "pbx": None if query.pbx is None else storable(query.pbx),
     }
     where: list[ColumnElement[bool]] = [calls.c[name] == value for name, value in equal.items() if value is not None]
     if query.since is not None:
@@ -105,9 +105,14 @@ def _before(cursor: str) -> ColumnElement[bool]:
     return tuple_(calls.c.at_us, calls.c.id) < tuple_(literal(int(at_us)), literal(record_id))
 
 
+def _wide(number: int) -> ColumnElement[int]:
+    """Return a number that need not fit the column it is compared with: then nothing is found."""
+    return literal(number, BigInteger)
+
+
 def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     if "*" not in pattern and "?" not in pattern:
-        return column == pattern
+        return column == storable(pattern)
     return column.like(_wild(pattern), escape=_ESCAPE)
 
 
@@ -116,6 +121,7 @@ def _wild(pattern: str) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = storable(text)
     for special in (_ESCAPE, "%", "_"):
         text = text.replace(special, _ESCAPE + special)
     return text

@@ -9,11 +9,13 @@ from typing import Any
 from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, to_json
 from asterisk_sip.calls.record_text import record_text
 
-from .base import Gap, Keep, OpenCall, ended_at, microseconds
+from .base import Gap, Keep, OpenCall, ended_at, microseconds, storable
 
 Row = tuple[Any, ...]
 
 _MINUTE_US = 60_000_000
+_KEY_LENGTH = 255
+_LARGEST = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -45,19 +47,19 @@ def rows_of(records: list[CallRecord], keep: Keep) -> Rows:
 
 def open_call_row(call: OpenCall) -> Row:
     """Return the row of a call in flight."""
-    return _text(call.pbx), _text(call.linkedid), microseconds(call.seen_at), _text(call.state)
+    return _key(call.pbx), _key(call.linkedid), microseconds(call.seen_at), storable(call.state)
 
 
 def closed_row(key: tuple[str, str]) -> Row:
     """Return the key of a call no longer in flight: (pbx, linkedid)."""
-    return _text(key[0]), _text(key[1])
+    return _key(key[0]), _key(key[1])
 
 
 def gap_row(gap: Gap) -> Row:
     """Return the row of a gap."""
     ended_us = None if gap.ended_at is None else microseconds(gap.ended_at)
     began_us = microseconds(gap.began_at)
-    return gap.id, _text(gap.pbx), _text(gap.source), began_us, ended_us, _text(gap.reason), gap.blind
+    return gap.id, storable(gap.pbx), storable(gap.source), began_us, ended_us, storable(gap.reason), gap.blind
 
 
 def _deciding(record: CallRecord) -> Attempt | None:
@@ -69,8 +71,8 @@ def _deciding(record: CallRecord) -> Attempt | None:
 
 
 def _count(counts: dict[Row, list[int]], record: CallRecord, at_us: int, deciding: Attempt | None) -> None:
-    pbx, direction = _text(record.pbx), _text(record.direction) or ""
-    trunk = "" if deciding is None else _text(deciding.trunk) or ""
+    pbx, direction = _key(record.pbx), _key(record.direction) or ""
+    trunk = "" if deciding is None else _key(deciding.trunk) or ""
     code = record.sip.code or 0
     numbers = counts.setdefault(
         (at_us // _MINUTE_US, "calls", pbx, direction, trunk, record.outcome.value, record.disposition, code), [0, 0]
@@ -80,7 +82,7 @@ def _count(counts: dict[Row, list[int]], record: CallRecord, at_us: int, decidin
         numbers[1] += max(0, at_us - microseconds(record.answered_at)) // 1000
     for attempt in record.attempts:
         minute = (at_us if attempt.ended_at is None else microseconds(attempt.ended_at)) // _MINUTE_US
-        key = (minute, "attempts", pbx, direction, _text(attempt.trunk) or "", "", attempt.disposition)
+        key = (minute, "attempts", pbx, direction, _key(attempt.trunk) or "", "", attempt.disposition)
         counts.setdefault((*key, attempt.sip.code or 0), [0, 0])[0] += 1
 
 
@@ -89,22 +91,22 @@ def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:
     return (
         record.id,
         at_us,
-        _text(record.pbx),
-        _text(record.linkedid),
+        storable(record.pbx),
+        storable(record.linkedid),
         None if record.started_at is None else microseconds(record.started_at),
         None if record.ended_at is None else microseconds(record.ended_at),
-        _text(record.direction),
+        storable(record.direction),
         record.outcome.value,
         record.disposition,
         sip.code,
         sip.class_,
         record.evidence.grade.value,
-        None if deciding is None else _text(deciding.trunk),
-        None if deciding is None else _text(deciding.endpoint),
+        None if deciding is None else storable(deciding.trunk),
+        None if deciding is None else storable(deciding.endpoint),
         _route(record),
-        _text(record.caller.endpoint),
-        _text(record.caller.number),
-        _text(record.dialled),
+        storable(record.caller.endpoint),
+        storable(record.caller.number),
+        storable(record.dialled),
         record.released_by,
         record.fault.side,
         record.partial,
@@ -117,26 +119,26 @@ def _attempt_row(record: CallRecord, attempt: Attempt) -> Row:
         record.id,
         attempt.seq,
         attempt.stage,
-        _text(record.pbx),
-        _text(attempt.endpoint),
-        _text(attempt.trunk),
-        _text(attempt.dialled),
+        storable(record.pbx),
+        storable(attempt.endpoint),
+        storable(attempt.trunk),
+        storable(attempt.dialled),
         None if attempt.began_at is None else microseconds(attempt.began_at),
         None if attempt.ended_at is None else microseconds(attempt.ended_at),
         attempt.sip.code,
         attempt.sip.class_,
         attempt.evidence.grade.value,
         attempt.disposition,
-        _text(attempt.dial_status),
-        attempt.q850.cause,
-        attempt.pdd_ms,
+        storable(attempt.dial_status),
+        _number(attempt.q850.cause),
+        _number(attempt.pdd_ms),
         attempt.fault.side,
     )
 
 
 def _route(record: CallRecord) -> str:
     names = dict.fromkeys(name for attempt in record.attempts for name in (attempt.trunk, attempt.endpoint) if name)
-    return "\n".join(["", *map(_text, names), ""])
+    return "\n".join(["", *map(storable, names), ""])
 
 
 def _json(record: CallRecord) -> str:
@@ -145,11 +147,15 @@ def _json(record: CallRecord) -> str:
     return text if text.isascii() or _is_unicode(text) else json.dumps(to_json(record), separators=(",", ":"))
 
 
-def _text(value: Any) -> Any:
-    """Return a text as every engine can hold it. What is lost here is exact in the record's own JSON."""
-    if value is None or value.isprintable():
-        return value
-    return value.replace("\0", "").encode("utf-8", "replace").decode()
+def _key(value: Any) -> Any:
+    """Return a text that is part of a key: cut, for engines bound the length of keys."""
+    text = storable(value)
+    return text if text is None or len(text) <= _KEY_LENGTH else text[:_KEY_LENGTH]
+
+
+def _number(value: int | None) -> int | None:
+    """Return a number that the far end sent, None when it is larger than every engine can hold."""
+    return value if value is None or abs(value) <= _LARGEST else None
 
 
 def _is_unicode(text: str) -> bool:

@@ -21,7 +21,7 @@ from . import sqlite_file
 from .answers import Answers
 from .base import Batch, Keep, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
-from .schema import answered_ids, attempts, calls, gaps, listened, open_calls
+from .schema import answered_ids, attempts, calls, gaps, listened, open_calls, totals
 from .statements import Statements
 
 Answer = TypeVar("Answer")
@@ -158,8 +158,8 @@ _STATEMENTS = Statements(sqlite_dialect(paramstyle="qmark"), insert)
 _INSERT_CALLS = _STATEMENTS.insert(calls)
 _INSERT_ATTEMPTS = _STATEMENTS.insert(attempts)
 _INSERT_ANSWERED_IDS = _STATEMENTS.insert(answered_ids)
-_ADD_TOTALS = _STATEMENTS.add_totals()
+_ADD_TOTALS = _STATEMENTS.add(totals)
 _PUT_OPEN_CALLS = _STATEMENTS.replace(open_calls)
 _PUT_GAPS = _STATEMENTS.replace(gaps)
 _PUT_LISTENED = _STATEMENTS.replace(listened)
-_DELETE_OPEN_CALLS = _STATEMENTS.delete_open_call()
+_DELETE_OPEN_CALLS = _STATEMENTS.delete(open_calls)

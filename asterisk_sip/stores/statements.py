@@ -7,8 +7,6 @@ from typing import Any
 
 from sqlalchemy import Dialect, Table, bindparam, delete
 
-from .schema import open_calls, totals
-
 
 class Statements:
     """Compiles for one engine. ``insert`` is that engine's own, which knows ON CONFLICT."""
@@ -30,7 +28,7 @@ class Statements:
         )
         return self._compiled(table, put)
 
-    def add_totals(self) -> str:
+    def add(self, totals: Table) -> str:
         """Return the insert that adds to the counts stored under the same key."""
         new = self._insert(totals)
         put = new.on_conflict_do_update(
@@ -39,10 +37,10 @@ class Statements:
         )
         return self._compiled(totals, put)
 
-    def delete_open_call(self) -> str:
-        """Return the delete of a call in flight by (pbx, linkedid)."""
-        key = [column == bindparam(column.name, type_=column.type) for column in open_calls.primary_key]
-        return str(delete(open_calls).where(*key).compile(dialect=self._dialect))
+    def delete(self, table: Table) -> str:
+        """Return the delete of the row under a key."""
+        key = [column == bindparam(column.name, type_=column.type) for column in table.primary_key]
+        return str(delete(table).where(*key).compile(dialect=self._dialect))
 
     def _compiled(self, table: Table, statement: Any) -> str:
         names = [column.name for column in table.columns if column.name != "position"]
