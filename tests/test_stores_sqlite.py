@@ -258,7 +258,7 @@ class TestWhenWritingFails:
         await store.write(Batch([failed(1)]))
         batch = Batch([failed(number) for number in range(2, 300)] + [answered(400)], [OpenCall("pbx", "9", BEGAN, "")])
         assert store._writer is not None
-        store._writer.exec_driver_sql(begin)
+        store._writer.execute(begin)
         store._writer.rollback()
         for _ in range(2):
             with pytest.raises(StoreError) as caught:
@@ -266,7 +266,7 @@ class TestWhenWritingFails:
             assert str(caught.value).startswith(f"{path}: {expected}")
         assert await store.calls(CallQuery()) == [failed(1)]
         assert await store.open_calls("pbx") == []
-        store._writer.exec_driver_sql(end)
+        store._writer.execute(end)
         store._writer.rollback()
         assert await store.write(batch) == len(batch.records)
         await store.close()
@@ -284,7 +284,7 @@ class TestWhenWritingFails:
         store = SqliteStore(path)
         await store.open()
         assert store._writer is not None
-        store._writer.exec_driver_sql("PRAGMA busy_timeout = 50")
+        store._writer.execute("PRAGMA busy_timeout = 50")
         store._writer.rollback()
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -312,9 +312,7 @@ async def test_a_commit_is_on_the_disk(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "calls.db")
     await store.open()
     assert store._writer is not None
-    settings = {
-        name: store._writer.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
-    }
+    settings = {name: store._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert settings == {"journal_mode": "wal", "synchronous": 2}
     await store.close()
 

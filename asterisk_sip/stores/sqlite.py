@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+import sqlite3
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, create_engine
+from sqlalchemy import Engine, Select, create_engine
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import NullPool, QueuePool
@@ -27,7 +28,10 @@ from .statements import Statements
 Answer = TypeVar("Answer")
 
 _READERS = 2
-_KNOWN = "SELECT id FROM {} WHERE id IN (SELECT value FROM json_each(?))"
+_KNOWN = " UNION ALL ".join(
+    f"SELECT id FROM {table.name} WHERE id IN (SELECT value FROM json_each(?1))"  # noqa: S608  # constants
+    for table in (calls, answered_ids)
+)
 
 
 class SqliteStore(Answers):
@@ -45,8 +49,7 @@ class SqliteStore(Answers):
         self._readonly = readonly
         read = sqlite_file.connect_to_visit if readonly else sqlite_file.connect_to_read
         self._read_engine = _engine(lambda: read(path), 0 if readonly else _READERS)
-        self._write_engine = _engine(lambda: sqlite_file.connect_to_write(path), 1)
-        self._writer: Connection | None = None
+        self._writer: sqlite3.Connection | None = None
         self._closed = False
         self._reading = ThreadPoolExecutor(_READERS, "store-read")
         self._writing = ThreadPoolExecutor(1, "store-write")
@@ -87,8 +90,10 @@ class SqliteStore(Answers):
                 sqlite_file.check_readable(connection, self.path)
             return
         sqlite_file.create(self.path)
-        self._writer = self._write_engine.connect()
-        sqlite_file.bring_up_to_date(self._writer, self.path)
+        engine = _engine(lambda: sqlite_file.connect_to_write(self.path), 0)
+        with engine.connect() as connection:
+            sqlite_file.bring_up_to_date(connection, self.path)
+        self._writer = sqlite_file.connect_to_write(self.path)
 
     def _close(self) -> None:
         self._writing.shutdown()
@@ -97,13 +102,12 @@ class SqliteStore(Answers):
             self._writer.close()
             self._writer = None
         self._read_engine.dispose()
-        self._write_engine.dispose()
 
     def _write(self, batch: Batch) -> int:
         writer = self._writer
         if writer is None:
             raise StoreError(f"{self.path}: the store is not open for writing")
-        with sqlite_file.immediate(writer):
+        with sqlite_file.writing(writer):
             new = _unknown(writer, batch.records)
             rows = rows_of(new, self._keep)
             _many(writer, _INSERT_CALLS, rows.calls)
@@ -137,21 +141,21 @@ def _engine(connect: Callable[[], Any], size: int) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=size, max_overflow=0)
 
 
-def _unknown(connection: Connection, records: Iterable[CallRecord]) -> list[CallRecord]:
+def _unknown(connection: sqlite3.Connection, records: list[CallRecord]) -> list[CallRecord]:
     """Return the records written never before, each once."""
+    if not records:
+        return records
     by_id: dict[str, CallRecord] = {}
     for record in records:
         by_id.setdefault(record.id, record)
-    ids = json.dumps(list(by_id))
-    for table in ("calls", "answered_ids") if by_id else ():
-        for known in connection.exec_driver_sql(_KNOWN.format(table), (ids,)).scalars():
-            by_id.pop(known, None)
+    for (known,) in connection.execute(_KNOWN, (json.dumps(list(by_id)),)):
+        by_id.pop(known, None)
     return list(by_id.values())
 
 
-def _many(connection: Connection, sql: str, rows: list[Row]) -> None:
+def _many(connection: sqlite3.Connection, sql: str, rows: list[Row]) -> None:
     if rows:
-        connection.exec_driver_sql(sql, rows)
+        connection.executemany(sql, rows)
 
 
 _STATEMENTS = Statements(sqlite_dialect(paramstyle="qmark"), insert)

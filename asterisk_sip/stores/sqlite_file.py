@@ -123,6 +123,19 @@ def immediate(connection: Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do the same on the driver's own connection: every call takes this road, and SQLAlchemy's toll is not small."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after some errors SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
 def errors_of(path: Path) -> Iterator[None]:
     """Turn the errors of the driver and of the file system into StoreError, which names the file and the reason."""
     try:
