@@ -135,7 +135,7 @@ def replay(
 
         render.print_calls(list(records))
     _tell_leftovers(reader)
-    return 0 if reader.events or reader.banner else 1
+    return 0 if reader.events or reader.recognised else 1
 
 
 def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path | None) -> Surroundings:

@@ -6,11 +6,11 @@ of one door while another still tells is a gap too, but not a blind one.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from asterisk_sip.calls.model import gap_id
 from asterisk_sip.stores.base import Gap
 
 COMPANION, INBOX = "companion", "inbox"
@@ -100,9 +100,7 @@ class Listening:
         return gap
 
     def _gap(self, key: str, source: str, at: float, reason: str, *, blind: bool) -> Gap:
-        text = f"{self._pbx}\0{key}\0{at:.6f}"
-        gap_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return Gap(gap_id, self._pbx, source, _utc(at), None, reason, blind)
+        return Gap(gap_id(self._pbx, key, at), self._pbx, source, _utc(at), None, reason, blind)
 
     def _end(self, source: str, at: float) -> list[Gap]:
         gap = self._lasting.pop(source, None)

@@ -192,6 +192,11 @@ def call_id(pbx: str, linkedid: str, generation: int = 0) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def gap_id(pbx: str, key: str, at: float) -> str:
+    """Return the id of a gap: 16 hex digits, the same for what began at the same time in the same place."""
+    return hashlib.blake2b(f"{pbx}\0{key}\0{at:.6f}".encode(), digest_size=8).hexdigest()
+
+
 def utc(seconds: float | None) -> datetime | None:
     """Return seconds since 1970 as an aware UTC datetime, None as None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,103 +1,213 @@
-"""A recording as a door: raw AMI bytes from files, plain or gzipped, to the calls that ended in them."""
+"""Recordings as a door: journals, raw AMI, JSON, from files to the calls that ended in them."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, cast
+from typing import NamedTuple
 
 from asterisk_sip.calls import enrich, state
 from asterisk_sip.calls.bounded import Limits
-from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.model import CallRecord, gap_id
 from asterisk_sip.calls.switchboard import Switchboard
-from asterisk_sip.errors import SourceError
-from asterisk_sip.sources import ami_wire
+from asterisk_sip.sources.ami_frame_wire import BANNER
+from asterisk_sip.sources.decoders import DECODERS, AmiDecoder, Decoder
+from asterisk_sip.sources.forms import CHUNK_BYTES, Recording, files
+from asterisk_sip.sources.journal_wire import Frame
 
-CHUNK_BYTES = 1 << 16
-GZIP_MAGIC = b"\x1f\x8b"
-STDIN = Path("-")
+__all__ = ["CHUNK_BYTES", "Ended", "Replay"]
+
+SETTLE_S = 0.25
+EXPIRE_EVERY_S = 10.0
+TELLING = frozenset({"ami", "ari"})
+"""The doors that tell of every channel: without any, nobody hears what becomes of a call."""
+
+
+class Ended(NamedTuple):
+    """A call that ended, and its record."""
+
+    call: state.Call
+    record: CallRecord
 
 
 class Replay:
-    """Reads recordings and yields a record for every call that ended, in the order in which they ended.
+    """Reads recordings and yields a record for every call that ended, in the order in which they were complete.
 
-    A file that begins with AMI's banner is a recording of its own; one that does not goes on where the last stopped
-    (a recording cut into pieces). ``unfinished`` counts the calls still open at the end of their recording,
-    ``unreadable`` the messages that could not be read. The same files give the same records, whenever they are read.
+    The same files give the same records, whenever they are read. A recording of AMI that begins with its banner is one
+    of its own; one that does not goes on where the last stopped (a recording cut into pieces). Journals tell themselves
+    where they begin, and of which PBX each frame is; with ``only``, all others are passed over. ``unfinished`` counts
+    the calls still open at the end of their recording, ``unreadable`` the messages that could not be read, ``torn`` the
+    places where a journal is damaged, ``unknown`` the frames of doors that nothing here can read. ``recognised`` tells
+    whether anything read was a recording at all.
     """
 
-    def __init__(self, around: enrich.Surroundings, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        around: enrich.Surroundings,
+        limits: Limits | None = None,
+        *,
+        only: str | None = None,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self._around = around
-        self._fixed_version = around.version
         self._limits = limits or Limits()
-        self._start()
+        self._only = only
+        self._settle_s = settle_s
+        self._heard: dict[str, Heard] = {}
         self.unfinished = 0
         self.unreadable = 0
+        self.torn = 0
+        self.unknown = 0
         self.events = 0
-
-    def _start(self) -> None:
-        self._board = Switchboard(self._limits)
-        self._reader = ami_wire.Reader(ami_wire.RecordedClock())
+        self.recognised = False
 
     def read(self, paths: Iterable[Path], progress: Callable[[int], None] | None = None) -> Iterator[CallRecord]:
         """Yield the records of some files. ``progress`` hears how many bytes were read. Raises SourceError."""
-        for number, path in enumerate(paths):
-            for chunk_number, chunk in enumerate(_chunks(path)):
-                if chunk_number == 0 and number > 0 and chunk.startswith(ami_wire.BANNER):
-                    self._finish()
-                    self._start()
-                yield from self._feed(chunk)
-                if progress is not None:
-                    progress(len(chunk))
-        self._finish()
+        return (ended.record for ended in self.calls(paths, progress))
 
-    def _feed(self, chunk: bytes) -> Iterator[CallRecord]:
-        reader = self._reader
-        for event in reader.feed(chunk):
-            self.events += 1
-            ended = self._board.feed(event, event.at)
-            for call in ended:
-                yield self._record(call)
-        reader.responses.clear()
+    def calls(self, paths: Iterable[Path], progress: Callable[[int], None] | None = None) -> Iterator[Ended]:
+        """Yield the calls of some files, each with its record. Raises SourceError."""
+        for path in files(paths):
+            recording = Recording(path)
+            begins = True
+            for frame in recording.frames(progress):
+                if begins and recording.form == "ami" and frame.data.startswith(BANNER):
+                    yield from self._finish("")
+                begins = False
+                yield from self._feed(frame)
+            self.torn += recording.torn
+            self.unreadable += recording.unreadable
+            self.recognised |= recording.form == "journal"
+        for pbx in list(self._heard):
+            yield from self._finish(pbx)
 
-    def _record(self, call: state.Call) -> CallRecord:
-        version = self._fixed_version or self._reader.version or ami_wire.release_of_banner(self._reader.framer.banner)
-        if version != self._around.version:
-            self._around = replace(self._around, version=version)
-        return enrich.record(call, self._around)
+    def _feed(self, frame: Frame) -> Iterator[Ended]:
+        if self._only is not None and frame.pbx not in ("", self._only):
+            return
+        heard = self._heard.get(frame.pbx)
+        if heard is None:
+            around = self._around if not frame.pbx else replace(self._around, pbx=frame.pbx)
+            heard = self._heard[frame.pbx] = Heard(around, self._limits, self._settle_s)
+        yield from heard.feed(frame)
+
+    def _finish(self, pbx: str) -> Iterator[Ended]:
+        heard = self._heard.pop(pbx, None)
+        if heard is None:
+            return
+        yield from heard.finish()
+        self.unfinished += len(heard.board.correlator)
+        self.unreadable += heard.unreadable
+        self.unknown += heard.unknown
+        self.events += heard.events
+        self.recognised |= heard.recognised
+
+
+class Heard:
+    """One PBX as some recordings tell of it: all its doors lead to one core."""
+
+    def __init__(self, around: enrich.Surroundings, limits: Limits, settle_s: float) -> None:
+        self._around = around
+        self._fixed_version = around.version
+        self._limits = limits
+        self._settle_s = settle_s
+        self._board: Switchboard | None = None
+        self._doors: set[str] = set()
+        self._up: set[str] = set()
+        self._decoders: dict[str, Decoder] = {}
+        self._file: dict[str, int] = {}
+        self._expire_at = 0.0
+        self.events = 0
+        self.unknown = 0
+        self.unreadable = 0
+        self.recognised = False
 
     @property
-    def banner(self) -> str | None:
-        """AMI's first line in the last recording: empty when it had none, None when there was nothing to read."""
-        return self._reader.framer.banner
+    def board(self) -> Switchboard:
+        """The core. With several doors, an ended call waits for what another still tells, as in the daemon."""
+        if self._board is None:
+            self._board = Switchboard(self._limits, settle_s=self._settle_s if len(self._doors) > 1 else 0.0)
+        return self._board
 
-    def _finish(self) -> None:
-        self.unfinished += len(self._board.correlator)
-        self.unreadable += self._reader.unreadable + self._reader.framer.oversized
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    try:
-        with _open(path) as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path}: {reason}") from error
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
-    if path == STDIN:
-        yield sys.stdin.buffer
-        return
-    with path.open("rb") as file:
-        if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            with gzip.open(file) as stream:
-                yield cast("IO[bytes]", stream)
+    def feed(self, frame: Frame) -> Iterator[Ended]:
+        """Take a frame; yield the calls that are complete with it."""
+        self._doors.add(frame.source)
+        if frame.kind != "data":
+            self._news(frame)
+        elif frame.source not in DECODERS:
+            self.unknown += 1
         else:
-            yield file
+            yield from self._data(frame)
+
+    def finish(self) -> Iterator[Ended]:
+        """Yield the calls that ended and still waited."""
+        yield from map(self._ended, self.board.finish())
+        for source in list(self._decoders):
+            self._let_go(source)
+
+    def _data(self, frame: Frame) -> Iterator[Ended]:
+        if frame.source == "ami" and frame.data.startswith(BANNER):
+            self._let_go("ami")  # a new connection
+        decoder = self._decoders.get(frame.source)
+        if decoder is None:
+            decoder = self._decoders[frame.source] = DECODERS[frame.source]()
+        board = self.board
+        for event in decoder.feed(frame.data, frame.at):
+            self.events += 1
+            ended = board.feed(event, frame.at or event.at)
+            if ended:
+                self._learn_version(decoder.version)
+                yield from map(self._ended, ended)
+        self._learn_version(decoder.version)
+        if frame.at:
+            yield from map(self._ended, board.due(frame.at))
+            if frame.at >= self._expire_at:
+                self._expire_at = frame.at + EXPIRE_EVERY_S
+                yield from map(self._ended, board.ended(board.correlator.expire(frame.at), frame.at))
+
+    def _news(self, frame: Frame) -> None:
+        text = frame.data.decode("utf-8", "replace").strip()
+        was_blind = not self._up & TELLING
+        if frame.kind == "up":
+            self._up.add(frame.source)
+            self._learn_version(text)
+        elif frame.kind == "file":
+            self._next_file(frame, text)
+        else:
+            self._let_go(frame.source)
+        if frame.kind == "run":
+            self._up.clear()
+            self._file[frame.source] = 1
+        elif frame.kind == "down":
+            self._up.discard(frame.source)
+        if frame.kind in ("lost", "run"):
+            self._hole(f"journal {frame.kind} {frame.source}", frame)
+        elif frame.kind == "down" and not was_blind and not self._up & TELLING:
+            self._hole(frame.source, frame)
+
+    def _next_file(self, frame: Frame, text: str) -> None:
+        """A journal goes on in this file; when it is not the one behind the last, there is a hole."""
+        number, _, version = text.partition(" ")
+        self._learn_version(version)
+        last, self._file[frame.source] = self._file.get(frame.source), int(number) if number.isdigit() else 0
+        if last is not None and self._file[frame.source] != last + 1:
+            self._let_go(frame.source)
+            self._hole(f"journal file {frame.source}", frame)
+
+    def _hole(self, key: str, frame: Frame) -> None:
+        if self._board is not None:
+            self._board.correlator.mark_gap(gap_id(frame.pbx, key, frame.at))
+
+    def _let_go(self, source: str) -> None:
+        """Forget a connection: what it had begun to say is never ended."""
+        decoder = self._decoders.pop(source, None)
+        if decoder is not None:
+            self.unreadable += decoder.unreadable
+            self.recognised |= not isinstance(decoder, AmiDecoder) or bool(decoder.banner)
+
+    def _learn_version(self, version: str | None) -> None:
+        if version and self._fixed_version is None and version != self._around.version:
+            self._around = replace(self._around, version=version)
+
+    def _ended(self, call: state.Call) -> Ended:
+        return Ended(call, enrich.record(call, self._around))

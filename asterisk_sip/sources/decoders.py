@@ -1,0 +1,89 @@
+"""What reads the frames of each door again: one table, one row a door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from asterisk_sip.calls import events as ev
+from asterisk_sip.sources import ami_wire, ari_wire
+from asterisk_sip.sources.ami_clock_wire import Fields
+
+
+class Decoder(Protocol):
+    """Reads what one connection to one door gave."""
+
+    def feed(self, data: bytes, at: float) -> list[ev.Event]:
+        """Take the data of one frame and when it came, 0 when that is not known; return the events in it."""
+
+    @property
+    def version(self) -> str | None:
+        """Asterisk's version, as far as the frames tell it."""
+
+    @property
+    def unreadable(self) -> int:
+        """How many messages were passed over."""
+
+
+class AmiDecoder:
+    """AMI: bytes of a stream."""
+
+    def __init__(self) -> None:
+        self._recorded = ami_wire.RecordedClock()
+        self._at = 0.0
+        self._reader = ami_wire.Reader(self._clock)
+
+    def _clock(self, fields: Fields, newest: float) -> float:
+        """Give an event its own time, else that of its frame, else one that the recording allows to tell."""
+        if not self._at:
+            return self._recorded(fields, newest)
+        at = ami_wire.timestamp(fields)
+        return self._at if at is None else at
+
+    def feed(self, data: bytes, at: float) -> list[ev.Event]:
+        """Take the bytes of one read."""
+        self._at = at
+        events = self._reader.feed(data)
+        self._reader.responses.clear()
+        return events
+
+    @property
+    def version(self) -> str | None:
+        """What CoreSettings answered; in a recording of its own, else what the banner tells."""
+        told = None if self._at else ami_wire.release_of_banner(self._reader.framer.banner)
+        return self._reader.version or told
+
+    @property
+    def banner(self) -> str | None:
+        """AMI's first line: empty when there was none, None when there was nothing to read."""
+        return self._reader.framer.banner
+
+    @property
+    def unreadable(self) -> int:
+        """Messages that could not be read, or are too long."""
+        return self._reader.unreadable + self._reader.framer.oversized
+
+
+class AriDecoder:
+    """ARI: lines with a message each."""
+
+    def __init__(self) -> None:
+        self._reader = ari_wire.Reader()
+
+    def feed(self, data: bytes, at: float) -> list[ev.Event]:  # noqa: ARG002  ARI tells the time of every event
+        """Take some lines."""
+        return self._reader.feed(data)
+
+    @property
+    def version(self) -> str | None:
+        """What the message about Asterisk itself tells."""
+        return self._reader.version
+
+    @property
+    def unreadable(self) -> int:
+        """Messages that could not be read, or are too long."""
+        return self._reader.missed
+
+
+DECODERS: dict[str, Callable[[], Decoder]] = {"ami": AmiDecoder, "ari": AriDecoder}
+"""By the name of the door, as a frame has it."""

@@ -1,0 +1,138 @@
+"""The forms in which what Asterisk said is kept: journals, raw AMI, JSON. Known by content; all read as frames."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Literal, cast
+
+from asterisk_sip.errors import SourceError
+from asterisk_sip.sources import journal_wire, json_wire
+from asterisk_sip.sources.ami_frame_wire import BANNER
+from asterisk_sip.sources.journal_files import files_of
+from asterisk_sip.sources.journal_wire import Frame
+
+CHUNK_BYTES = 1 << 16
+GZIP_MAGIC = b"\x1f\x8b"
+STDIN = Path("-")
+
+Form = Literal["journal", "json", "ami"]
+Progress = Callable[[int], None]
+
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x1e]*[\[{]")
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Give some files in order; of a folder, the files of the journal in it. Raises SourceError."""
+    for path in paths:
+        try:
+            inside = files_of(path) if path.is_dir() else [path]
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror or error}") from error
+        if not inside:
+            raise SourceError(f"{path}: no journal is in this folder")
+        yield from inside
+
+
+class Recording:
+    """One file. Its ``form`` is known once its first frame came, None when it is empty.
+
+    A frame of a recording that does not tell its PBX has ``pbx`` empty, and ``at`` 0. ``torn`` counts the places where
+    a journal is no journal, ``unreadable`` what is no event in JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._parser = journal_wire.Parser()
+        self._objects = json_wire.Objects()
+        self._no_event = 0
+        self.form: Form | None = None
+
+    @property
+    def torn(self) -> int:
+        """How many places of a journal are torn."""
+        return self._parser.torn
+
+    @property
+    def unreadable(self) -> int:
+        """How many pieces of JSON are no event."""
+        return self._no_event + self._objects.unreadable
+
+    def frames(self, progress: Progress | None = None) -> Iterator[Frame]:
+        """Give the frames. ``progress`` hears how many bytes were read. Raises SourceError."""
+        chunks = self._chunks(progress)
+        first = next(chunks, b"")
+        if not first:
+            return
+        self.form = form_of(first)
+        readers = {"journal": self._of_journal, "json": self._of_json, "ami": _of_ami}
+        yield from readers[self.form](_behind(first, chunks))
+
+    def _chunks(self, progress: Progress | None) -> Iterator[bytes]:
+        try:
+            with _opened(self._path) as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    if progress is not None:
+                        progress(len(chunk))
+                    yield chunk
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SourceError(f"{self._path}: {reason}") from error
+
+    def _of_journal(self, chunks: Iterator[bytes]) -> Iterator[Frame]:
+        for chunk in chunks:
+            yield from self._parser.feed(chunk)
+        yield from self._parser.finish()
+
+    def _of_json(self, chunks: Iterator[bytes]) -> Iterator[Frame]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for chunk in chunks:
+            yield from self._events(self._objects.feed(decoder.decode(chunk)))
+        yield from self._events(self._objects.feed(decoder.decode(b"", final=True)))
+        yield from self._events(self._objects.finish())
+
+    def _events(self, objects: list[tuple[dict[str, object], str]]) -> Iterator[Frame]:
+        for data, text in objects:
+            ami = json_wire.ami_message(data)
+            ari = None if ami is not None else json_wire.ari_message(data, text)
+            if ami is not None:
+                yield Frame(0.0, "", "ami", "data", ami)
+            elif ari is not None:
+                yield Frame(0.0, "", "ari", "data", ari)
+            else:
+                self._no_event += 1
+
+
+def form_of(head: bytes) -> Form:
+    """Return which form a file has that begins so."""
+    if journal_wire.is_journal(head):
+        return "journal"
+    return "json" if not head.startswith(BANNER) and _JSON.match(head) is not None else "ami"
+
+
+def _of_ami(chunks: Iterator[bytes]) -> Iterator[Frame]:
+    return (Frame(0.0, "", "ami", "data", chunk) for chunk in chunks)
+
+
+def _behind(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from others
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    if path == STDIN:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+            with gzip.open(file) as stream:
+                yield cast("IO[bytes]", stream)
+        else:
+            yield file
