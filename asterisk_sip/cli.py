@@ -17,7 +17,7 @@ app = App(
 VERBS = {
     "run": ("cli_run", "Run beside Asterisk: listen for hangups and write a record for every call that failed."),
     "demo": ("cli_run", "Run on a recording of a real Asterisk, for those who have none at hand."),
-    "check": ("cli_run", "Look at each PBX: what it tells, what will be missing, and the exact lines to add."),
+    "check": ("cli_check", "Look at each PBX: what it tells, what will be missing, and the exact lines to add."),
     "calls": ("cli_read", "Show recorded calls, the newest first."),
     "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
     "gaps": ("cli_gaps", "Show when a PBX was not heard, and how complete the records are."),

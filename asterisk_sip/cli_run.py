@@ -1,4 +1,4 @@
-"""The verbs that hear a PBX or a recording: run, demo, replay, check."""
+"""The verbs that hear a PBX or a recording: run, demo, replay."""
 
 from __future__ import annotations
 
@@ -177,32 +177,3 @@ async def _store(records: Iterator[CallRecord], path: Path, keep: Literal["failu
     finally:
         await store.close()
     return new, count
-
-
-def check(*, config: Annotated[Path, Parameter(name=["--config", "-c"])], wait: float = 5.0) -> int:
-    """Look at each PBX of the configuration: what it tells, what will be missing, and the exact lines to add.
-
-    Parameters
-    ----------
-    config
-        The configuration file.
-    wait
-        How many seconds to wait for a call to pass by, to see what its events carry.
-    """
-    from asterisk_sip import check as checks
-    from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, daemon_doors, render
-
-    loaded = configuration.load(config)
-    daemon.set_up_log(loaded.log)
-    problems = 0
-    for warning in loaded.warnings:
-        render.print_remark("note", warning)
-    for pbx in loaded.pbx:
-        if pbx.ami is None:
-            continue
-        remarks = asyncio.run(checks.look_at(daemon_doors.ami_settings(pbx.ami), wait))
-        render.print_pbx(pbx.name, remarks)
-        problems += sum(remark.level is checks.Level.PROBLEM for remark in remarks)
-    render.print_problems(problems)
-    return 1 if problems else 0

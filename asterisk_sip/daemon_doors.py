@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
-from asterisk_sip.config import AmiConfig, PbxConfig
+from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
 from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
+from asterisk_sip.sources.backfill import CelSettings
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
 from asterisk_sip.sources.journal import Journal, JournalSettings
 
@@ -77,3 +78,9 @@ def journal_settings(config: JournalConfig) -> JournalSettings:
         max_total_bytes=config.max_total_mb << 20,
         key=config.key.get_secret_value().encode() if config.pseudonymise and config.key is not None else None,
     )
+
+
+def cel_settings(config: CelConfig) -> CelSettings:
+    """Return from where to read CEL."""
+    password = None if config.password is None else config.password.get_secret_value()
+    return CelSettings(config.kind, config.path, config.url, password, config.table)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from asterisk_sip.config_files import shipped
 from asterisk_sip.sources import ami_wire
 
 END = ami_wire.END
@@ -148,6 +149,5 @@ class DemoPbx:
 
 
 def config_path() -> Path:
-    """Return the demo's configuration file: in the package, or in the checkout it runs from."""
-    packaged = Path(str(files("asterisk_sip"))) / "configs" / "demo.toml"
-    return packaged if packaged.exists() else Path(__file__).parent.parent / "configs" / "demo.toml"
+    """Return the demo's configuration file."""
+    return shipped("demo.toml")

@@ -20,7 +20,7 @@ from asterisk_sip.calls.model import CallRecord, Grade, Outcome
 from .render_plain import plain, route, status
 
 if TYPE_CHECKING:
-    from asterisk_sip.check import Remark
+    from asterisk_sip.check_remark import Evidence, Report
 
 _PIPE_WIDTH = 140  # where there is no terminal to ask
 _ROUTE_SHOWN = 3
@@ -83,16 +83,30 @@ def print_remark(level: str, text: str, console: Console | None = None) -> None:
     (console or _console()).print(Text.assemble((f"{level:<8}", _LEVEL_STYLES.get(level, "")), plain(text)))
 
 
-def print_pbx(name: str, remarks: Iterable[Remark], console: Console | None = None) -> None:
+def print_report(report: Report, console: Console | None = None) -> None:
     """Print what was found at one PBX, with the lines to add. The lines are whole, ready to be copied."""
     console = console or _console()
-    console.print(Text(plain(name), "bold"))
-    for remark in remarks:
+    console.print(Text(plain(report.pbx), "bold"))
+    for remark in report.remarks:
         print_remark(remark.level.value, remark.text, console)
         if remark.file is not None:
             console.print(Padding(Text(f"in {plain(remark.file)}:", "dim"), (0, 0, 0, 8), expand=False))
         for line in remark.lines:
             console.print(Text(f"        {plain(line)}", "cyan"), soft_wrap=True)
+
+    _print_evidence(report.evidence, console)
+
+
+def _print_evidence(evidence: Iterable[Evidence], console: Console) -> None:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("Door", no_wrap=True)
+    table.add_column("Grade", no_wrap=True)
+    table.add_column("What it tells, on this PBX", overflow="fold")
+    for each in evidence:
+        grade = "not in use" if not each.in_use else "?" if each.grade is None else each.grade.value
+        style = "" if each.in_use else "dim"
+        table.add_row(each.door, grade, Text(plain(each.tells)), style=style)
+    console.print(table)
 
 
 def print_problems(count: int, console: Console | None = None) -> None:

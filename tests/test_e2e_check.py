@@ -96,10 +96,10 @@ async def test_a_line_that_can_freeze_asterisk_is_warned_of(tmp_path: Path) -> N
     need_roots("22")
     with Asterisk(PbxOptions("22", channelvars=f"{THE_LINE},CHANNEL(pjsip,call-id)")) as pbx:
         config = configure(tmp_path, pbx, user="lab", secret=pbx.lab.secret)
-        said = await checked(pbx, config, calls=False)  # no call: a second one can be enough to freeze it
+        said = await checked(pbx, config, calls=False)  # no call: the first one hangs
     assert said.code == 1
     assert "CHANNEL(pjsip,...)" in said.out
-    assert "Take it out" in said.out
+    assert "Take it out" in " ".join(said.out.split())
     assert LINE_TO_ADD not in said.out
 
 

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": BELOW | {"desk", "stores", "sinks", "alerts"},
     "web": BELOW | {"stores", "alerts"},
     "check": BELOW | {"sources", "config"},
-    "demo": BELOW | {"sources"},
+    "demo": BELOW | {"sources", "config"},
     "render": BELOW | {"check", "stores"},
     "daemon": BELOW | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web"},
     "cli": BELOW | {"config", "sources", "pipeline", "stores", "sinks", "alerts", "check", "demo", "render", "daemon"},

@@ -81,14 +81,14 @@ async def read_rows(settings: CelSettings, since: float, until: float) -> list[R
     return await asyncio.to_thread(read, settings, since, until)
 
 
-async def newest_row(settings: CelSettings) -> Row | None:
-    """Return the row written last, None when there is none yet. Raises SourceError as ``read_rows`` does."""
+async def newest_rows(settings: CelSettings) -> list[Row]:
+    """Return some hundreds of rows, the newest last; none when there is none yet. Raises as ``read_rows`` does."""
     if settings.kind == "postgresql":
-        rows = await _ask_postgresql(settings, "ORDER BY eventtime DESC LIMIT 1")
+        rows = await _ask_postgresql(settings, f"ORDER BY eventtime DESC LIMIT {PAGE_ROWS}")
     else:
         pages = _sqlite_pages if settings.kind == "sqlite" else _csv_pages
         rows = await asyncio.to_thread(lambda: next(pages(settings), []))
-    return rows[0] if rows else None
+    return rows[::-1]
 
 
 def _read_sqlite(settings: CelSettings, since: float, until: float) -> list[Row]:

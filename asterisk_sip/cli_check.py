@@ -1,0 +1,95 @@
+"""The verb check: looks at each PBX of a configuration and says what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json as text_of
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from asterisk_sip.errors import AsteriskSipError
+
+if TYPE_CHECKING:
+    from asterisk_sip.check import Doors, Report
+    from asterisk_sip.config import Config, PbxConfig
+
+_RUNNING = timedelta(seconds=20)
+"""A daemon leaves a sign of life in the store every few seconds while it listens."""
+
+
+def check(
+    *,
+    config: Annotated[Path, Parameter(name=["--config", "-c"])],
+    wait: float = 5.0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Look at each PBX through every door: what it tells, what will be missing, and the exact lines to add.
+
+    Nothing is changed, no call is placed, and a daemon that runs already is not disturbed.
+
+    Parameters
+    ----------
+    config
+        The configuration file.
+    wait
+        How many seconds to wait for a call to pass by, to see what its events carry.
+    json
+        Print one JSON object, for scripts. Like without it, the exit code is 1 when there is a problem.
+    """
+    from asterisk_sip import check as checks
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon, render
+
+    loaded = configuration.load(config)
+    daemon.set_up_log(loaded.log)
+    reports = [asyncio.run(_look_at(loaded, pbx, wait)) for pbx in loaded.pbx]
+    problems = sum(report.problems for report in reports)
+    if json:
+        told = {"problems": problems, "warnings": loaded.warnings, "pbx": [checks.to_json(each) for each in reports]}
+        sys.stdout.write(text_of.dumps(told, indent=1) + "\n")
+        return 1 if problems else 0
+    for warning in loaded.warnings:
+        render.print_remark("note", warning)
+    for report in reports:
+        render.print_report(report)
+    render.print_problems(problems)
+    return 1 if problems else 0
+
+
+async def _look_at(config: Config, pbx: PbxConfig, wait_s: float) -> Report:
+    from asterisk_sip import check as checks
+
+    return await checks.look_at(_doors(pbx, running=await _is_running(config, pbx.name)), wait_s)
+
+
+def _doors(pbx: PbxConfig, *, running: bool) -> Doors:
+    from asterisk_sip import check as checks
+    from asterisk_sip import daemon_doors
+
+    return checks.Doors(
+        pbx.name,
+        ami=None if pbx.ami is None else daemon_doors.ami_settings(pbx.ami),
+        agi=pbx.agi,
+        hep=pbx.hep,
+        cel=None if pbx.cel is None else daemon_doors.cel_settings(pbx.cel),
+        running=running,
+    )
+
+
+async def _is_running(config: Config, pbx: str) -> bool:
+    """Whether the daemon of this configuration listens to a PBX now, as far as its store tells."""
+    from asterisk_sip.stores.sqlite import SqliteStore
+
+    store = SqliteStore(config.store.path, readonly=True)
+    try:
+        await store.open()
+        last = await store.listened_until(pbx)
+    except AsteriskSipError:
+        return False
+    finally:
+        await store.close()
+    return last is not None and datetime.now(UTC) - last < _RUNNING
