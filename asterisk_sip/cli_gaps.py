@@ -44,12 +44,13 @@ def gaps(
         table: for a person. json: one gap a line.
     """
     from asterisk_sip import render_gaps
+    from asterisk_sip.stores.base import gap_json
 
     begin = moment("--since", since) or datetime.now(UTC)
     end = moment("--until", until) or datetime.now(UTC)
     found = asyncio.run(_gaps(store_path(config, store), begin, end, pbx))
     if format_ == "json":
-        sys.stdout.write("".join(json.dumps(render_gaps.as_json(gap)) + "\n" for gap in found))
+        sys.stdout.write("".join(json.dumps(gap_json(gap)) + "\n" for gap in found))
     else:
         render_gaps.print_gaps(found, begin, end)
 

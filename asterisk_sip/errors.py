@@ -41,11 +41,19 @@ class StoreError(AsteriskSipError):
 
 
 class SinkError(AsteriskSipError):
-    """A sink did not take a batch."""
+    """A sink did not take a batch, or only the first ``taken`` of it."""
+
+    def __init__(self, reason: str, taken: int = 0) -> None:
+        super().__init__(reason)
+        self.taken = taken
 
 
 class TransientSinkError(SinkError):
-    """The same batch may be taken later."""
+    """The same batch may be taken later; ``not_before_s`` says in how many seconds, if the other side told."""
+
+    def __init__(self, reason: str, taken: int = 0, not_before_s: float | None = None) -> None:
+        super().__init__(reason, taken)
+        self.not_before_s = not_before_s
 
 
 class PermanentSinkError(SinkError):

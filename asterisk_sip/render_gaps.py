@@ -1,4 +1,4 @@
-"""Gaps as a person sees them in the terminal, and as JSON."""
+"""Gaps as a person sees them in the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asterisk_sip.calls.model import isoformat
 from asterisk_sip.stores.base import Gap
 from asterisk_sip.stores.completeness import unheard
 
@@ -19,19 +18,6 @@ from .render_plain import plain
 _BLIND = "calls may be missing"
 _COVERED = "another door told of the calls"
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
-
-
-def as_json(gap: Gap) -> dict[str, str | bool | None]:
-    """Return a gap as plain data; times are ISO 8601 in UTC, the end of one that lasts is None."""
-    return {
-        "id": gap.id,
-        "pbx": gap.pbx,
-        "source": gap.source,
-        "began_at": isoformat(gap.began_at),
-        "ended_at": None if gap.ended_at is None else isoformat(gap.ended_at),
-        "reason": gap.reason,
-        "blind": gap.blind,
-    }
 
 
 def print_gaps(gaps: Sequence[Gap], since: datetime, until: datetime, console: Console | None = None) -> None:

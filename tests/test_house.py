@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": BELOW,
     "sources": BELOW,
     "stores": BELOW,
-    "sinks": BELOW,
+    "sinks": BELOW | {"stores"},
     "desk": BELOW | {"stores"},
     "pipeline": BELOW | {"desk", "stores", "sinks", "alerts"},
     "web": BELOW | {"stores", "alerts"},

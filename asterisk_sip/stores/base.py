@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol, TypeVar
 
-from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.errors import StoreError
 
 Counted = Literal["calls", "attempts"]
@@ -162,6 +162,19 @@ class Store(Protocol):
 
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not."""
+
+
+def gap_json(gap: Gap) -> dict[str, str | bool | None]:
+    """Return a gap as plain data; times are ISO 8601 in UTC, the end of one that lasts is None."""
+    return {
+        "id": gap.id,
+        "pbx": gap.pbx,
+        "source": gap.source,
+        "began_at": isoformat(gap.began_at),
+        "ended_at": None if gap.ended_at is None else isoformat(gap.ended_at),
+        "reason": gap.reason,
+        "blind": gap.blind,
+    }
 
 
 def ended_at(record: CallRecord) -> datetime:

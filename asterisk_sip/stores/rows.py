@@ -110,7 +110,7 @@ def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:
         record.released_by,
         record.fault.side,
         record.partial,
-        _json(record),
+        json_text(record),
     )
 
 
@@ -141,7 +141,8 @@ def _route(record: CallRecord) -> str:
     return "\n".join(["", *map(storable, names), ""])
 
 
-def _json(record: CallRecord) -> str:
+def json_text(record: CallRecord) -> str:
+    """Return a record as one line of JSON that fits every database."""
     text = record_text(record)
     # Half a surrogate pair (bytes that were no UTF-8) fits no database: such a record is written in escapes, as exact.
     return text if text.isascii() or _is_unicode(text) else json.dumps(to_json(record), separators=(",", ":"))

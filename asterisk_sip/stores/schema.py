@@ -138,6 +138,24 @@ listened = Table(
     Column("until_us", BigInteger, nullable=False),
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    Column("kind", String(8), nullable=False),  # failure, answered, gap
+    Column("id", String(64), nullable=False),
+    Column("text", Text),  # JSON; null for a call that is kept whole: it is read from there
+    sqlite_autoincrement=True,  # a position is never given twice: cursors point at them
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),  # everything up to there was taken
+    Column("offered", BigInteger, nullable=False),  # up to there it may have been taken before a crash
+)
+
 # Listings run down this index in their order, and filter on it without reading the rows: a hundred times narrower.
 Index(
     "ix_calls_listing",

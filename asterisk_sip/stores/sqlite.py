@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Select, create_engine
+from sqlalchemy import Connection, Engine, Select, create_engine
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import NullPool, QueuePool
@@ -18,11 +18,12 @@ from sqlalchemy.pool import NullPool, QueuePool
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 
-from . import sqlite_file
+from . import outbox, sqlite_file
 from .answers import Answers
 from .base import Batch, Keep, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
 from .schema import answered_ids, attempts, calls, gaps, listened, open_calls, totals
+from .spool import Cursor, Delivery
 from .statements import Statements
 
 Answer = TypeVar("Answer")
@@ -39,14 +40,15 @@ class SqliteStore(Answers):
 
     Writes go through one connection in one thread, a batch at a time: cancelling whoever waits for one never tears it.
     ``keep="failures"`` keeps failed, rescued and abandoned calls whole and counts the answered ones. ``readonly`` never
-    makes, changes or migrates the file.
+    makes, changes or migrates the file. ``delivers``: what is written is kept for the sinks too, until all took it.
     """
 
-    def __init__(self, path: Path, keep: Keep = "failures", *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, keep: Keep = "failures", *, readonly: bool = False, delivers: bool = False) -> None:
         self.path = path
         self.place = str(path)
         self._keep: Keep = keep
         self._readonly = readonly
+        self._delivers = delivers
         read = sqlite_file.connect_to_visit if readonly else sqlite_file.connect_to_read
         self._read_engine = _engine(lambda: read(path), 0 if readonly else _READERS)
         self._writer: sqlite3.Connection | None = None
@@ -74,6 +76,40 @@ class SqliteStore(Answers):
     async def last_position(self) -> int:
         """Return the position of the call written last, 0 when none ever was."""
         return await self._run(self._reading, self._last_position)
+
+    async def deliveries(self, after: int, limit: int) -> list[Delivery]:
+        """Return what stands in the outbox behind a position, oldest first."""
+        return await self._read(lambda connection: outbox.after(connection, after, limit))
+
+    async def cursor(self, sink: str) -> Cursor:
+        """Return how far a sink has come; one that was never there begins with what comes from now on."""
+        return await self._read(lambda connection: outbox.cursor(connection, sink))
+
+    async def move_cursor(self, sink: str, cursor: Cursor) -> None:
+        """Note how far a sink has come. Durable when it returns."""
+        await self._change(lambda writer: outbox.move(writer, sink, cursor))
+
+    async def trim(self, position: int) -> None:
+        """Forget what stands at a position and before it, a slice at a time: no write waits long for it."""
+        while await self._change(lambda writer: outbox.trim(writer, position)):
+            pass
+
+    async def _read(self, work: Callable[[Connection], Answer]) -> Answer:
+        def read() -> Answer:
+            with self._read_engine.connect() as connection:
+                return work(connection)
+
+        return await self._run(self._reading, read)
+
+    async def _change(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Change something in one transaction of its own."""
+
+        def change() -> Answer:
+            writer = self._open_writer()
+            with sqlite_file.writing(writer):
+                return work(writer)
+
+        return await self._run(self._writing, change)
 
     async def _run(self, threads: Executor, work: Callable[[], Answer]) -> Answer:
         def mapped() -> Answer:
@@ -103,10 +139,13 @@ class SqliteStore(Answers):
             self._writer = None
         self._read_engine.dispose()
 
-    def _write(self, batch: Batch) -> int:
-        writer = self._writer
-        if writer is None:
+    def _open_writer(self) -> sqlite3.Connection:
+        if self._writer is None:
             raise StoreError(f"{self.path}: the store is not open for writing")
+        return self._writer
+
+    def _write(self, batch: Batch) -> int:
+        writer = self._open_writer()
         with sqlite_file.writing(writer):
             new = _unknown(writer, batch.records)
             rows = rows_of(new, self._keep)
@@ -114,6 +153,8 @@ class SqliteStore(Answers):
             _many(writer, _INSERT_ATTEMPTS, rows.attempts)
             _many(writer, _INSERT_ANSWERED_IDS, rows.answered_ids)
             _many(writer, _ADD_TOTALS, rows.totals)
+            if self._delivers:
+                _many(writer, outbox.INSERT, [*outbox.rows_of(new, batch.gaps, self._keep)])
             _many(writer, _DELETE_OPEN_CALLS, [closed_row(key) for key in batch.closed])
             _many(writer, _PUT_OPEN_CALLS, [open_call_row(call) for call in batch.open_calls])
             _many(writer, _PUT_GAPS, [gap_row(gap) for gap in batch.gaps])
@@ -121,11 +162,7 @@ class SqliteStore(Answers):
         return len(new)
 
     async def _select(self, query: Select[Any]) -> list[Any]:
-        def select() -> list[Any]:
-            with self._read_engine.connect() as connection:
-                return list(connection.execute(query))
-
-        return await self._run(self._reading, select)
+        return await self._read(lambda connection: list(connection.execute(query)))
 
     def _last_position(self) -> int:
         with self._read_engine.connect() as connection:

@@ -38,6 +38,20 @@ def upgrade() -> None:
         sa.Column("blind", sa.Boolean, nullable=False),
     )
     op.create_table(
+        "outbox",
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("text", sa.Text),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "cursors",
+        sa.Column("sink", sa.Text, primary_key=True),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("offered", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "listened",
         sa.Column("pbx", sa.Text, primary_key=True),
         sa.Column("until_us", sa.BigInteger, nullable=False),

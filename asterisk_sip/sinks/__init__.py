@@ -1,0 +1,1 @@
+"""Where records go beside the store: each sink behind a cursor of its own."""

@@ -1,0 +1,48 @@
+"""What a sink will never take: one file for each sink, a JSON line for each, for a person to look at and send again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from asterisk_sip.calls.model import isoformat
+from asterisk_sip.errors import TransientSinkError
+from asterisk_sip.sinks.base import Delivery
+
+
+class DeadLetters:
+    """Keeps them in ``folder``, as ``SINK.jsonl``: time, sink, reason, kind, id and the record itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def place(self) -> str:
+        """Where they are, for an operator."""
+        return str(self._folder)
+
+    async def put(self, sink: str, delivery: Delivery, reason: str) -> None:
+        """Keep one; it is on the disk when this returns. Raises TransientSinkError when the disk does not take it."""
+        letter = {
+            "at": isoformat(datetime.now(UTC)),
+            "sink": sink,
+            "reason": reason,
+            "kind": delivery.kind,
+            "id": delivery.id,
+            "record": json.loads(delivery.text),
+        }
+        line = json.dumps(letter, ensure_ascii=True) + "\n"
+        await asyncio.to_thread(self._append, self._folder / f"{sink}.jsonl", line.encode())
+
+    def _append(self, path: Path, line: bytes) -> None:
+        try:
+            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise TransientSinkError(f"{path}: {error.strerror or error}") from error
