@@ -6,15 +6,15 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_path
+from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_place
 
 if TYPE_CHECKING:
     from asterisk_sip.stores.base import Gap
+    from asterisk_sip.stores.place import StorePlace
 
 
 def gaps(
@@ -48,15 +48,15 @@ def gaps(
 
     begin = moment("--since", since) or datetime.now(UTC)
     end = moment("--until", until) or datetime.now(UTC)
-    found = asyncio.run(_gaps(store_path(config, store), begin, end, pbx))
+    found = asyncio.run(_gaps(store_place(config, store), begin, end, pbx))
     if format_ == "json":
         sys.stdout.write("".join(json.dumps(gap_json(gap)) + "\n" for gap in found))
     else:
         render_gaps.print_gaps(found, begin, end)
 
 
-async def _gaps(path: Path, since: datetime, until: datetime, pbx: str | None) -> list[Gap]:
-    store = await opened(path)
+async def _gaps(place: StorePlace, since: datetime, until: datetime, pbx: str | None) -> list[Gap]:
+    store = await opened(place)
     try:
         return await store.gaps(since, until, pbx)
     finally:

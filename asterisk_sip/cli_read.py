@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_path
+from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_place
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
     from asterisk_sip.calls.model import CallRecord
-    from asterisk_sip.stores.base import CallQuery, Gap
-    from asterisk_sip.stores.sqlite import SqliteStore
+    from asterisk_sip.stores.base import CallQuery, Gap, Store
+    from asterisk_sip.stores.place import StorePlace
 
 POLL_S = 0.5
 
@@ -80,11 +80,11 @@ def calls(
         number=None if number is None else re.sub(r"[\s()/-]", "", number),
         limit=_at_least(1, "--limit", limit),
     )
-    path = store_path(config, store)
-    records, gaps = asyncio.run(_calls(path, query))
+    place = store_place(config, store)
+    records, gaps = asyncio.run(_calls(place, query))
     _print_calls(records, format_)
     if not records:
-        sys.stderr.write(_nothing(path, query))
+        sys.stderr.write(_nothing(place, query))
     if gaps and format_ == "table":
         _print_completeness(gaps, records, query)
 
@@ -112,10 +112,10 @@ def tail(
     format_
         table: for a person. json: one whole record a line.
     """
-    path = store_path(config, store)
+    place = store_place(config, store)
     _at_least(0, "--lines", lines)
     try:
-        asyncio.run(_tail(path, lines, follow, format_))
+        asyncio.run(_tail(place, lines, follow, format_))
     except KeyboardInterrupt:
         return
 
@@ -173,8 +173,8 @@ def explain(
         sys.stdout.write(render_plain.explained(entries) if len(entries) == 1 else render_plain.found(entries))
 
 
-async def _calls(path: Path, query: CallQuery) -> tuple[list[CallRecord], list[Gap]]:
-    store = await opened(path)
+async def _calls(place: StorePlace, query: CallQuery) -> tuple[list[CallRecord], list[Gap]]:
+    store = await opened(place)
     try:
         records = await store.calls(query)
         since, until = _window(records, query)
@@ -197,10 +197,10 @@ def _print_completeness(gaps: list[Gap], records: list[CallRecord], query: CallQ
         sys.stderr.write(f"{line}; see: asterisk-sip gaps\n")
 
 
-async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
+async def _tail(place: StorePlace, lines: int, follow: bool, format_: str) -> None:
     from asterisk_sip.stores.base import CallQuery
 
-    store = await (_waited_for(path) if follow else opened(path))
+    store = await (_waited_for(place) if follow else opened(place))
     try:
         position = await store.last_position()
         newest = await store.calls(CallQuery(limit=lines)) if lines else []
@@ -217,16 +217,16 @@ async def _tail(path: Path, lines: int, follow: bool, format_: str) -> None:
         await store.close()
 
 
-async def _waited_for(path: Path) -> SqliteStore:
+async def _waited_for(place: StorePlace) -> Store:
     from asterisk_sip.stores.base import MissingStoreError
 
     told = False
     while True:
         try:
-            return await opened(path)
+            return await opened(place)
         except MissingStoreError:
             if not told:
-                sys.stderr.write(f"waiting for {path}: nothing has been written there yet\n")
+                sys.stderr.write(f"waiting for {place}: nothing has been written there yet\n")
                 sys.stderr.flush()
             told = True
             await asyncio.sleep(POLL_S)
@@ -255,12 +255,12 @@ def _print_live(records: list[CallRecord], format_: str) -> None:
     sys.stdout.flush()
 
 
-def _nothing(path: Path, query: CallQuery) -> str:
+def _nothing(place: StorePlace, query: CallQuery) -> str:
     from asterisk_sip.stores.base import CallQuery
 
     if query == CallQuery(limit=query.limit):
-        return f"{path}: no call has failed since it was begun. To see whether the PBX is heard: asterisk-sip check\n"
-    return f"{path}: no call matches. Leave out a filter, or look further back with --since 7d.\n"
+        return f"{place}: no call has failed since it was begun. To see whether the PBX is heard: asterisk-sip check\n"
+    return f"{place}: no call matches. Leave out a filter, or look further back with --since 7d.\n"
 
 
 def _overrides(config: Path | None) -> list[dict[str, Any]]:

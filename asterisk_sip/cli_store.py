@@ -12,7 +12,8 @@ from cyclopts import Parameter
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
-    from asterisk_sip.stores.sqlite import SqliteStore
+    from asterisk_sip.stores.base import Store
+    from asterisk_sip.stores.place import StorePlace
 
 DEFAULT_STORE = Path("asterisk-sip.db")
 
@@ -22,15 +23,16 @@ ConfigPath = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 StorePath = Annotated[Path | None, Parameter(name=["--store"])]
 
 
-def store_path(config: Path | None, store: Path | None) -> Path:
+def store_place(config: Path | None, store: Path | None) -> StorePlace:
     """Return where the store is: as named, else as the configuration says, else in this folder."""
-    if store is not None:
-        return store
-    if config is None:
-        return DEFAULT_STORE
+    from asterisk_sip.stores.place import StorePlace
+
+    if store is not None or config is None:
+        return StorePlace(store or DEFAULT_STORE)
     from asterisk_sip import config as configuration
 
-    return configuration.load(config, secrets=False).store.path
+    told = configuration.load(config, secrets="store").store
+    return StorePlace(told.path, told.url, told.plain_password)
 
 
 def moment(option: str, text: str | None) -> datetime | None:
@@ -46,12 +48,11 @@ def moment(option: str, text: str | None) -> datetime | None:
         raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
 
 
-async def opened(path: Path) -> SqliteStore:
+async def opened(place: StorePlace) -> Store:
     """Open a store for reading. Raises StoreError; MissingStoreError when there is none yet."""
     from asterisk_sip.stores.base import MissingStoreError
-    from asterisk_sip.stores.sqlite import SqliteStore
 
-    store = SqliteStore(path, readonly=True)
+    store = place.store(readonly=True)
     try:
         await store.open()
     except MissingStoreError as error:

@@ -13,7 +13,7 @@ import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -58,11 +58,11 @@ _OVERRIDE = "ASTERISK_SIP__"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool | Literal["store"] = True) -> Config:
     """Give the configuration of a TOML file and the environment, or one `ConfigError` with every fault.
 
-    Who only reads records has no need of secrets: with ``secrets = False`` they are neither read nor asked for, and
-    what stands in their place opens nothing.
+    Who only reads records needs no secret but that of the store: with ``secrets = "store"`` the others, with False all
+    of them, are neither read nor asked for, and what stands in their place opens nothing.
     """
     tree, faults = _parse(path)
     if not faults:
@@ -94,7 +94,7 @@ def _parse(path: Path) -> tuple[Table, list[Fault]]:
 class _Draft:
     """The configuration while it is put together: the tree, where its values came from, what is wrong with it."""
 
-    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str], *, secrets: bool) -> None:
+    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str], *, secrets: bool | str) -> None:
         self._secrets = secrets
         self._findings = Findings()
         self._folder = path.absolute().parent
@@ -115,7 +115,7 @@ class _Draft:
         self._default_door()
         self._anchor_paths()
         SecretFinder(self._tree, self._environ, self._findings, read=self._secrets).find()
-        if self._secrets:
+        if self._secrets is True:
             self._certificates()
         config_listen.look(self._tree, self._findings)
         self._distinct_names()

@@ -23,6 +23,7 @@ from asterisk_sip.config_types import (
     UrlPath,
     UserName,
     no_blanks_around,
+    without,
 )
 
 T = TypeVar("T")
@@ -72,9 +73,7 @@ class _Connection(Section):
     @field_validator("ca_file", "server_name")
     @classmethod
     def _only_with_tls(cls, value: T, info: ValidationInfo) -> T:
-        if value is not None and info.data.get("tls") is False:
-            raise ValueError("has no effect without tls = true")
-        return value
+        return without(value, lacking=info.data.get("tls") is False, what="tls = true")
 
     @field_validator("retry_max_s")
     @classmethod

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_valida
 
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keys import key_paths, shown
-from asterisk_sip.config_types import Derived, FilePath, Line, Secret, Section, filled
+from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
 
 
 class TrunkRule(Section):
@@ -54,10 +54,23 @@ class RecordsConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where records are kept."""
+    """Where records are kept: in the SQLite file ``path``, or in PostgreSQL when there is a ``url``."""
 
     path: FilePath = Path("asterisk-sip.db")
+    url: PostgresqlUrl | None = None
+    password: Annotated[Secret | None, Derived()] = None
+    password_file: FilePath | None = None
     flush_ms: int = Field(5, ge=0, le=10_000)
+
+    @field_validator("password_file")
+    @classmethod
+    def _only_with_url(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return without(value, lacking=info.data.get("url", "") is None, what="url")
+
+    @property
+    def plain_password(self) -> str | None:
+        """The password of the server, in the clear: for the connection and nothing else."""
+        return None if self.password is None else self.password.get_secret_value()
 
 
 class JournalConfig(Section):
@@ -81,9 +94,7 @@ class JournalConfig(Section):
     @field_validator("key_file")
     @classmethod
     def _only_with_pseudonyms(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and info.data.get("pseudonymise") is False:
-            raise ValueError("has no effect without pseudonymise = true")
-        return value
+        return without(value, lacking=info.data.get("pseudonymise") is False, what="pseudonymise = true")
 
 
 class PipelineConfig(Section):

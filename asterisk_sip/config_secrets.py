@@ -63,6 +63,9 @@ SECRETS = (
     SecretKey(
         "journal", "key", "JOURNAL_KEY", of_pbx=False, wanted=lambda journal: journal.get("pseudonymise") is True
     ),
+    SecretKey(
+        "store", "password", "STORE_PASSWORD", needed=False, of_pbx=False, wanted=lambda store: bool(store.get("url"))
+    ),
 )
 
 _OF_PBX = tuple(secret for secret in SECRETS if secret.of_pbx)
@@ -87,9 +90,12 @@ def misplaced(variable: str) -> str | None:
 
 
 class SecretFinder:
-    """Puts the secrets into the tree of a TOML file. Without ``read``, what stands in their place opens nothing."""
+    """Puts the secrets into the tree of a TOML file: all of them, none, or those of the table ``read`` names.
 
-    def __init__(self, tree: Table, environ: Mapping[str, str], findings: Findings, *, read: bool) -> None:
+    What stands in the place of one that is not read opens nothing.
+    """
+
+    def __init__(self, tree: Table, environ: Mapping[str, str], findings: Findings, *, read: bool | str) -> None:
         self._tree = tree
         self._environ = environ
         self._findings = findings
@@ -122,7 +128,7 @@ class SecretFinder:
         for key in written:
             del table[key]
             self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")
-        if not self._read:
+        if self._read not in {True, secret.table}:
             table[secret.key] = SecretStr("not read")
             return
         if not secret.wanted(table):

@@ -42,6 +42,13 @@ def filled(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
+def without(value: T, *, lacking: bool, what: str) -> T:
+    """Refuse a value that nothing uses, because something else is lacking."""
+    if value is not None and lacking:
+        raise ValueError(f"has no effect without {what}")
+    return value
+
+
 def no_blanks_around(secret: SecretStr, file: str) -> SecretStr:
     """Refuse a secret that a configuration file of Asterisk cannot hold."""
     text = secret.get_secret_value()

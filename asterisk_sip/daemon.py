@@ -22,7 +22,8 @@ from asterisk_sip.daemon_doors import Source, journal_kept, open_doors, open_hep
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.journal import Journal
-from asterisk_sip.stores.sqlite import SqliteStore
+from asterisk_sip.stores.base import Store
+from asterisk_sip.stores.place import StorePlace
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,8 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     """
     for warning in config.warnings:
         log.warning(warning)
-    store = SqliteStore(config.store.path, keep=config.records.keep)
+    place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
+    store = place.store(config.records.keep)
     await store.open()
     try:
         async with journal_kept(config.journal) as journal:
@@ -45,7 +47,7 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
 
 async def _serve(
     config: Config,
-    store: SqliteStore,
+    store: Store,
     journal: Journal | None,
     on_stored: Callable[[list[CallRecord]], None] | None,
 ) -> None:
@@ -70,7 +72,7 @@ async def _serve(
         sources += open_hep(zip(config.pbx, pipeline.desks, strict=True))
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run()) for source in sources]
-        log.info("started", pbx=[pbx.name for pbx in config.pbx], store=str(config.store.path))
+        log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
         await stop.wait()
         log.info("stopping")
         for task in listening:

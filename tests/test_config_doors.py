@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asterisk_sip.config import Config, HepPeer, load
+from asterisk_sip.errors import ConfigError
 from tests.config_texts import HIDDEN, MINIMAL, ONE, faults, read
 
 ARI = {"ASTERISK_SIP_ARI_PASSWORD": HIDDEN}
@@ -326,3 +327,51 @@ def test_a_fault_of_the_journal(file: Path, text: str, key: str, reason: str) ->
 
 def test_a_call_waits_ten_seconds_at_most(file: Path) -> None:
     assert faults(file, MINIMAL + "[pipeline]\nsettle_ms = 10001") == {"pipeline.settle_ms": "must be at most 10000"}
+
+
+# The store
+
+
+def test_the_store_is_a_file_unless_a_server_is_named(file: Path) -> None:
+    assert read(file, MINIMAL).store.url is None
+    text = MINIMAL + '[store]\nurl = "postgresql://me@db1:5432,db2/calls"'
+    config = read(file, text, ONE | {"ASTERISK_SIP_STORE_PASSWORD": HIDDEN})
+    assert config.store.url == "postgresql://me@db1:5432,db2/calls"
+    assert config.store.plain_password == HIDDEN
+    assert HIDDEN not in repr(config)
+    assert read(file, text).store.plain_password is None
+
+
+def test_who_reads_records_needs_the_password_of_the_store_and_no_other(file: Path) -> None:
+    file.write_text(MINIMAL + '[store]\nurl = "postgresql://db/calls"\npassword_file = "absent"')
+    assert load(file, {}, secrets=False).pbx[0].name == "pbx1"
+    with pytest.raises(ConfigError, match=r"store\.password_file: .*absent: does not exist"):
+        load(file, {}, secrets="store")
+    (file.parent / "absent").write_text(HIDDEN)
+    (file.parent / "absent").chmod(0o600)
+    assert load(file, {}, secrets="store").store.plain_password == HIDDEN
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "reason"),
+    [
+        ('password_file = "x"', "password_file", "has no effect without url"),
+        (f'url = "postgresql://me:{HIDDEN}@db/calls"', "url", "must not hold a password"),
+        ('url = "sqlite:///calls.db"', "url", "must begin with postgresql://"),
+        (
+            f'password = "{HIDDEN}"',
+            "password",
+            'a secret does not belong in this file; give it by ASTERISK_SIP_STORE_PASSWORD or password_file = "..."',
+        ),
+    ],
+)
+def test_a_fault_of_the_store(file: Path, line: str, key: str, reason: str) -> None:
+    found = faults(file, f"{MINIMAL}[store]\n{line}")
+    assert list(found) == [f"store.{key}"]
+    assert found[f"store.{key}"].startswith(reason)
+
+
+def test_a_password_for_a_file_is_not_used(file: Path) -> None:
+    assert read(file, MINIMAL, ONE | {"ASTERISK_SIP_STORE_PASSWORD": HIDDEN}).warnings == (
+        "ASTERISK_SIP_STORE_PASSWORD is set, but not used: no [store] asks for it",
+    )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -274,3 +279,28 @@ class TestWhatIsWrong:
                 assert not done
                 await other.rollback()
             assert await writing == 1
+
+
+async def test_the_records_are_read_from_where_the_configuration_says(
+    engine: PostgresEngine, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "asterisk-sip.toml"
+    config.write_text(f'[[pbx]]\nname = "pbx"\n[store]\nurl = "{engine.url}"\n')
+    environ = os.environ | {"ASTERISK_SIP_STORE_PASSWORD": postgres_server.password}
+
+    async def calls() -> tuple[int | None, str, str]:
+        arguments = ("-m", "asterisk_sip", "calls", "--config", str(config), "--format", "json")
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = await program.communicate()
+        return program.returncode, out.decode(), err.decode()
+
+    code, out, err = await calls()
+    assert (code, out) == (1, "")
+    assert "nothing has been written there yet" in err
+    async with opened(engine.url, postgres_server.password) as store:
+        await store.write(Batch([failed(1)]))
+    code, out, _ = await calls()
+    assert code == 0
+    assert json.loads(out)["id"] == failed(1).id

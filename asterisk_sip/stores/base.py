@@ -127,6 +127,9 @@ class Total:
 class Store(Protocol):
     """Keeps records. Every method raises StoreError, with the place and the reason, when the store cannot do it."""
 
+    place: str
+    """What an operator calls it: a file, or a server and its database."""
+
     async def open(self) -> None:
         """Make the store ready, bringing its schema up to date. Raises StoreError for a schema newer than ours."""
 
