@@ -18,7 +18,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
-from asterisk_sip.daemon_doors import Source, journal_kept, open_doors, open_hep
+from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_doors, open_hep
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.journal import Journal
@@ -69,7 +69,8 @@ async def _serve(
             if journal is not None:
                 desk.tape_of = partial(journal.tape, pbx.name)
             sources += open_doors(pbx, desk)
-        sources += open_hep(zip(config.pbx, pipeline.desks, strict=True))
+        heard = list(zip(config.pbx, pipeline.desks, strict=True))
+        sources += [*open_hep(heard), *open_agi(heard)]
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run()) for source in sources]
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)

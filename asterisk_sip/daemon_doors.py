@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
+from asterisk_sip.config_doors import AgiConfig
 from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
+from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.sources.backfill import CelSettings
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
@@ -47,6 +50,26 @@ def open_hep(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[HepSource]:
         password = secret.get_secret_value().encode() if secret is not None else None
         doors.setdefault(address, []).append(HepDoor(pbx.name, desk.door("hep"), pbx.hep.capture_id, password))
     return [HepSource(settings[address], sharing) for address, sharing in doors.items()]
+
+
+def open_agi(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[AgiSource]:
+    """Return a source for each address at which PBXs report over AGI: several may share one."""
+    sharing: dict[tuple[str, int], list[tuple[AgiConfig, AgiDoor]]] = defaultdict(list)
+    for pbx, desk in pbxs:
+        if pbx.agi is not None:
+            door = AgiDoor(pbx.name, desk.door("agi"))
+            sharing[pbx.agi.listen_host, pbx.agi.listen_port].append((pbx.agi, door))
+    return [AgiSource(agi_settings([config for config, _ in at]), [door for _, door in at]) for at in sharing.values()]
+
+
+def agi_settings(configs: list[AgiConfig]) -> AgiSettings:
+    """Return the settings of one AGI address: the shortest deadline and the most connections of those who share it."""
+    return AgiSettings(
+        configs[0].listen_host,
+        configs[0].listen_port,
+        min(config.deadline_ms for config in configs),
+        max(config.max_connections for config in configs),
+    )
 
 
 def ami_settings(config: AmiConfig) -> AmiSettings:

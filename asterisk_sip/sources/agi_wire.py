@@ -1,7 +1,7 @@
 """What Asterisk sends to a FastAGI server when a dialplan says ``AGI(agi://host/path,argument)``. Pure.
 
-``agi_name: value`` lines and an empty one (Asterisk res/res_agi.c ``setup_env``). Nothing in them is escaped: the number
-of a caller with an escaped line break (``sip:55%0A@...``) puts lines of his own into the middle (seen on 16.28 and
+``agi_name: value`` lines and an empty one (Asterisk res/res_agi.c ``setup_env``). Nothing in them is escaped: a caller
+whose number has an escaped line break (``sip:55%0A@...``) puts lines of his own into the middle (seen on 16.28 and
 22.10.1). So only what stands where he cannot write is believed: the first lines, up to ``agi_uniqueid``, and the
 arguments, which follow ``agi_threadid`` at the very end.
 """
