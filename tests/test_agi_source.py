@@ -172,7 +172,7 @@ async def test_a_listener_that_raises_costs_one_report() -> None:
     async with listening(deaf, well) as source:
         await send(source, request(argument=GOOD, path="pbx1"))
         await send(source, request(argument=GOOD, path="pbx2"))
-        assert source.counts.listener_errors == 1
+        assert source.listener_errors == 1
     assert len(well.events) == 1
 
 

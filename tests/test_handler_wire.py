@@ -110,6 +110,19 @@ def test_of_a_key_that_comes_twice_the_first_counts() -> None:
     assert report(line() + " uniqueid=other").channel.uniqueid == "1795520249.0"
 
 
+def test_a_recorded_line_is_read_as_it_was() -> None:
+    assert handler_wire.recorded(handler_wire.record(line(at=""), 7.5), 0.0) == handler_wire.report_of(
+        line(at=""), "AGI", 7.5
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"{}", b'{"report":1}', b'{"report":"v=2"}', b"[" * 100_000, b"\xff"]
+)
+def test_what_is_no_recorded_line_is_none(data: bytes) -> None:
+    assert handler_wire.recorded(data, 0.0) is None
+
+
 @given(st.text())
 def test_any_line_is_read_or_refused(text: str) -> None:
     handler_wire.report_of(text, "AGI", 5.0)

@@ -8,11 +8,9 @@ Here a request is read, answered by closing, and told. Nothing is asked of Aster
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec
 
 import structlog
 
@@ -20,11 +18,8 @@ from asterisk_sip.errors import LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources import handler_wire
 from asterisk_sip.sources.agi_wire import AgiRequest, NotAgiError, RequestReader
-from asterisk_sip.sources.ami_protocol import Listener
+from asterisk_sip.sources.listener import Listener, Teller
 
-P = ParamSpec("P")
-
-SOURCE = "AGI"
 WATCH_EVERY_S = 5.0
 SILENT_AFTER_S = 600.0
 MAX_PATHS_TOLD = 16
@@ -60,7 +55,6 @@ class AgiCounts:
     too_slow: int = 0
     unreadable: int = 0
     unknown_path: int = 0
-    listener_errors: int = 0
 
 
 class AgiSource:
@@ -70,10 +64,16 @@ class AgiSource:
         self._settings = settings
         self.doors = {door.pbx: door for door in doors}
         self._log = structlog.get_logger(__name__).bind(door="agi", pbx=list(self.doors))
+        self._teller = Teller(self._log)
         self._open: set[_Connection] = set()
         self._told: set[str] = set()
         self.counts = AgiCounts()
         self.port: int | None = None  # as long as it listens
+
+    @property
+    def listener_errors(self) -> int:
+        """How often a listener raised: each time costs one report."""
+        return self._teller.listener_errors
 
     @property
     def connections(self) -> int:
@@ -129,7 +129,9 @@ class AgiSource:
             lost = counts.over_the_cap + counts.too_slow + counts.unreadable
             if lost > before:
                 for door in self.doors.values():
-                    self._tell(door.listener.lost, lost - before, "AGI requests could not be read in time or at all")
+                    self._teller.tell(
+                        door.listener.lost, lost - before, "AGI requests could not be read in time or at all"
+                    )
                 before = lost
             if time.monotonic() - began_at > SILENT_AFTER_S:
                 for door in self.doors.values():
@@ -172,14 +174,13 @@ class AgiSource:
             if self.counts.unknown_path <= MAX_PATHS_TOLD:
                 self._warn_once("no PBX of that name reports here", path=request.path[:100])
             return
-        report = handler_wire.report_of(request.argument, SOURCE, at)
+        report = handler_wire.report_of(request.argument, handler_wire.AGI, at)
         if report is None or report.channel.uniqueid != request.uniqueid:
             self.refused("its argument is not what extensions.conf sends")
             return
         door.reports += 1
-        line = {"door": "agi", "at": at, "report": request.argument}
-        self._tell(door.listener.raw, json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        self._tell(door.listener.heard, [report])
+        self._teller.tell(door.listener.raw, handler_wire.record(request.argument, at))
+        self._teller.tell(door.listener.heard, [report])
 
     def _warn_once(self, what: str, **details: object) -> None:
         key = f"{what} {details.get('path', '')}"
@@ -189,16 +190,7 @@ class AgiSource:
 
     def _tell_all(self, news: str, text: str | None) -> None:
         for door in self.doors.values():
-            self._tell(getattr(door.listener, news), text)
-
-    def _tell(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call a listener. If it raises, this one call is lost and counted; the first is logged."""
-        try:
-            call(*args, **kwargs)
-        except Exception:  # noqa: BLE001  whatever a listener raises is its own affair
-            self.counts.listener_errors += 1
-            if self.counts.listener_errors == 1:
-                self._log.exception("reports lost: their listener failed (told once)")
+            self._teller.tell(getattr(door.listener, news), text)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from asterisk_sip.calls import events as ev
-from asterisk_sip.sources import ami_wire, ari_wire
+from asterisk_sip.sources import ami_wire, ari_wire, handler_wire
 from asterisk_sip.sources.ami_clock_wire import Fields
 
 
@@ -85,5 +85,25 @@ class AriDecoder:
         return self._reader.missed
 
 
-DECODERS: dict[str, Callable[[], Decoder]] = {"ami": AmiDecoder, "ari": AriDecoder}
+class AgiDecoder:
+    """AGI: a line of JSON for each report, as ``AgiSource`` tells it."""
+
+    version = None
+
+    def __init__(self) -> None:
+        self.unreadable = 0
+
+    def feed(self, data: bytes, at: float) -> list[ev.Event]:
+        """Take some lines."""
+        events: list[ev.Event] = []
+        for line in data.splitlines():
+            report = handler_wire.recorded(line, at)
+            if report is None:
+                self.unreadable += 1
+            else:
+                events.append(report)
+        return events
+
+
+DECODERS: dict[str, Callable[[], Decoder]] = {"ami": AmiDecoder, "ari": AriDecoder, "agi": AgiDecoder}
 """By the name of the door, as a frame has it."""

@@ -8,8 +8,12 @@ text begins with ``=``: Asterisk logs a warning when it is to encode an empty on
 from __future__ import annotations
 
 import binascii
+import json
 
 from asterisk_sip.calls import events as ev
+
+AGI = "AGI"
+"""The source of what came over AGI."""
 
 USER_EVENT = "AsteriskSip"
 """The name of the UserEvent."""
@@ -67,6 +71,24 @@ def report_of(line: str, source: str, at: float) -> ev.HandlerReport | None:
         caller=fields.get("caller", ""),
         heard=tuple(heard),
     )
+
+
+def record(line: str, at: float) -> bytes:
+    """Return a line that came over AGI as it is recorded, with when it came."""
+    return json.dumps({"door": "agi", "at": at, "report": line}, separators=(",", ":")).encode() + b"\n"
+
+
+def recorded(data: bytes, at: float) -> ev.HandlerReport | None:
+    """Read what ``record`` gave; None when it is no report. ``at`` stands in for a time that it does not tell."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    line = told.get("report") if isinstance(told, dict) else None
+    came = told.get("at") if line is not None else None
+    if not isinstance(line, str):
+        return None
+    return report_of(line, AGI, came if isinstance(came, float) else at)
 
 
 def _fields(line: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
