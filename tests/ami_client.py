@@ -32,7 +32,7 @@ PATIENT = AmiSettings(
 """Time-outs that no healthy test reaches; a test about one of them makes that one short."""
 
 
-_SERVERS = re.compile(r"ScriptedAmi\._accept|\._accept_connection2")  # the tasks of the server's side
+_SERVERS = re.compile(r"ScriptedAmi\._accept|\._accept_connection2|RequestHandler\.")  # tasks of the server's side
 
 
 class Up(NamedTuple):
@@ -145,7 +145,7 @@ async def loop_watched() -> AsyncIterator[None]:
     gc.collect()
     await asyncio.sleep(0)
     loop.set_exception_handler(None)
-    assert not left
+    assert not left, left
     assert not complaints
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asterisk_sip.calls import events as ev
-from asterisk_sip.sources.ari_wire import MAX_WAITING, Reader, channels_line, frame_line, info_line
+from asterisk_sip.sources.ari_wire import MAX_WAITING, Reader, frame_line, info_line, list_lines
 
 AT = "2026-11-24T11:50:45.110+0000"
 SECONDS = 1_795_521_045.110
@@ -147,7 +147,7 @@ def test_a_caller_who_meets_an_agent_waits_no_more() -> None:
 def test_the_list_of_channels_tells_who_belongs_together() -> None:
     local = [channel("2.1", "Local/1@lab-1;1"), channel("2.2", "Local/1@lab-1;2")]
     bridges = [{"bridge_class": "basic", "bridge_type": "mixing", "channels": ["1.1", "2.1"]}]
-    listed, paired, met = read(channels_line([channel(), *local], bridges, SECONDS, SECONDS - 1))
+    listed, paired, met = read(b"".join(list_lines([channel(), *local], bridges, SECONDS, SECONDS - 1)))
     assert [each.uniqueid for each in listed.channels] == ["1.1", "2.1", "2.2"]
     assert (listed.at, listed.since) == (pytest.approx(SECONDS), pytest.approx(SECONDS - 1))
     assert (paired.one.uniqueid, paired.two.uniqueid) == ("2.1", "2.2")

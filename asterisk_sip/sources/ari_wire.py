@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,8 +25,10 @@ DEFAULT_MAX_MESSAGE_BYTES = 1 << 20
 MAX_WAITING = 10_000
 """How many halves of Local channels may wait for their other half, and how many callers in queues."""
 
-INFO, CHANNELS = "asterisk-sip/info", "asterisk-sip/channels"
-"""Types of messages that are not Asterisk's: what it answered when we asked, written in the form of its events."""
+INFO = "asterisk-sip/info"
+CHANNEL, BRIDGE, LISTED = "asterisk-sip/channel", "asterisk-sip/bridge", "asterisk-sip/listed"
+"""Types of messages that are not Asterisk's own: what it answered when we asked, in the form of its events. A list is
+as many lines as it has items, and one that ends it."""
 
 _UNWANTED = re.compile(
     rb'"type": ?"(?:Channel(?:Varset|ConnectedLine|CallerId|Hold|Unhold|DtmfReceived|Talking\w+)'
@@ -89,6 +91,8 @@ class Reader:
         self.heard_at: float | None = None  # when the newest event happened, by Asterisk's clock
         self._halves: Bounded[str, ev.Channel] = Bounded(MAX_WAITING)
         self._queued: Bounded[str, None] = Bounded(MAX_WAITING)  # by uniqueid
+        self._channels: list[ev.Channel] = []  # of the list that is coming
+        self._meetings: list[ev.Event] = []
 
     @property
     def missed(self) -> int:
@@ -118,7 +122,7 @@ class Reader:
             return []
         at = _time(message["timestamp"])
         events = maker(self, message, at)
-        self.heard_at = at if self.heard_at is None else max(self.heard_at, at)
+        self.heard_at = max(self.heard_at or 0.0, at)
         return events
 
     # what each message becomes
@@ -178,10 +182,18 @@ class Reader:
             raise ValueError("not a hangup handler's report")
         return [report]
 
+    def _list_channel(self, message: Message, _at: float) -> list[ev.Event]:
+        self._channels.append(channel_of(message["channel"]))
+        return []
+
+    def _list_bridge(self, message: Message, at: float) -> list[ev.Event]:
+        self._meetings += _met(message["bridge"], at)
+        return []
+
     def _listed(self, message: Message, at: float) -> list[ev.Event]:
-        channels = tuple(channel_of(each) for each in message["channels"])
+        channels, meetings = tuple(self._channels), self._meetings
+        self._channels, self._meetings = [], []
         pairs = [event for channel in channels for event in self._paired(channel, at)]
-        meetings = [event for bridge in message["bridges"] for event in _met(bridge, at)]
         return [ev.ChannelsListed(at, channels, _time(message["since"])), *pairs, *meetings]
 
     def _told_version(self, message: Message, _at: float) -> list[ev.Event]:
@@ -210,10 +222,12 @@ def info_line(answer: object, at: float) -> bytes:
     return _line({"type": INFO, "timestamp": _iso(at), "answer": answer})
 
 
-def channels_line(channels: object, bridges: object, at: float, since: float) -> bytes:
-    """Return what ``GET /channels`` and ``GET /bridges`` gave, asked at ``since`` and complete ``at``, as a line."""
-    times = {"timestamp": _iso(at), "since": _iso(since)}
-    return _line({"type": CHANNELS, **times, "channels": channels, "bridges": bridges})
+def list_lines(channels: Iterable[object], bridges: Iterable[object], at: float, since: float) -> Iterator[bytes]:
+    """Give what ``GET /channels`` and ``GET /bridges`` gave, asked at ``since`` and complete ``at``, as lines."""
+    for kind, key, items in ((CHANNEL, "channel", channels), (BRIDGE, "bridge", bridges)):
+        for item in items:
+            yield _line({"type": kind, "timestamp": _iso(at), key: item})
+    yield _line({"type": LISTED, "timestamp": _iso(at), "since": _iso(since)})
 
 
 def frame_line(frame: bytes) -> bytes:
@@ -315,5 +329,7 @@ _MAKERS: dict[str, Callable[[Reader, Message, float], list[ev.Event]]] = {
     "ChannelDestroyed": Reader._destroyed,  # noqa: SLF001
     "ApplicationReplaced": Reader._replaced,  # noqa: SLF001
     INFO: Reader._told_version,  # noqa: SLF001
-    CHANNELS: Reader._listed,  # noqa: SLF001
+    CHANNEL: Reader._list_channel,  # noqa: SLF001
+    BRIDGE: Reader._list_bridge,  # noqa: SLF001
+    LISTED: Reader._listed,  # noqa: SLF001
 }

@@ -1,0 +1,169 @@
+"""How ARI is asked: one HTTP session for each link, and every way in which asking may fail as one of our errors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from asterisk_sip.errors import AuthError, LinkLostError, SourceError, WireError
+from asterisk_sip.sources import ari_wire
+from asterisk_sip.sources.ari_hearing import http_date
+from asterisk_sip.sources.keeper import tls_context, why_no_tls
+
+CLOSE_TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 1 << 26
+NOT_ARI = "what answers there is not an Asterisk REST Interface"
+CLOSED = "Asterisk closed the connection"
+
+
+@dataclass(frozen=True, slots=True)
+class AriSettings:
+    """How to reach one Asterisk and how patient to be (seconds, bytes). ``prefix`` is that of http.conf."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+    prefix: str = ""
+    app: str = "asterisk-sip"
+    tls: bool = False
+    ca_file: Path | None = None
+    server_name: str | None = None
+    connect_timeout_s: float = 10.0
+    heartbeat_s: float = 10.0
+    retry_min_s: float = 1.0
+    retry_max_s: float = 60.0
+    auth_retry_s: float = 300.0
+    max_message_bytes: int = ari_wire.DEFAULT_MAX_MESSAGE_BYTES
+
+    @property
+    def url(self) -> str:
+        """Where ARI is. No secret is in it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}{self.prefix}/ari"
+
+    def __repr__(self) -> str:
+        """Leave the password out."""
+        return f"AriSettings({self.username}@{self.url})"
+
+
+class AriHttp:
+    """The questions of one link. ``answered_at`` is when Asterisk last answered, by its own clock (whole seconds).
+
+    Every method raises LinkLostError when there is no connection or no answer, or Asterisk is not ready; WireError when
+    it is not ARI that answers; AuthError when Asterisk refuses the user.
+    """
+
+    def __init__(self, settings: AriSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+        self._server_name = settings.server_name if settings.tls else None
+        self.answered_at = 0.0
+
+    async def get(self, path: str) -> object:
+        """Return the JSON that Asterisk answers to a GET."""
+        async with self._asking(path) as session:
+            async with session.get(
+                self._settings.url + path, server_hostname=self._server_name, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(response.status, response.reason or "", self._settings, path)
+                body = await _body(response)
+                self.answered_at = http_date(response.headers.get("Date")) or float(int(time.time()))
+            try:
+                return json.loads(body)
+            except (ValueError, RecursionError) as error:
+                raise WireError(f"{NOT_ARI}: GET {path} gives {response.content_type}") from error
+
+    async def websocket(self) -> aiohttp.ClientWebSocketResponse[bool]:
+        """Open the stream of all events."""
+        settings = self._settings
+        async with self._asking("/events") as session:
+            return await session.ws_connect(
+                f"{settings.url}/events",
+                params={"app": settings.app, "subscribeAll": "true"},
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+                heartbeat=settings.heartbeat_s,
+                max_msg_size=settings.max_message_bytes,
+                server_hostname=self._server_name,
+                decode_text=False,
+            )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    @contextlib.asynccontextmanager
+    async def _asking(self, path: str) -> AsyncIterator[aiohttp.ClientSession]:
+        """Map what may go wrong in a request to our errors."""
+        settings = self._settings
+        if self._session is None:
+            self._session = _session(settings)
+        try:
+            async with asyncio.timeout(settings.connect_timeout_s):
+                yield self._session
+        except TimeoutError as error:
+            raise LinkLostError(f"no answer to GET {path} within {settings.connect_timeout_s:g} s") from error
+        except aiohttp.WSServerHandshakeError as error:
+            raise _refusal(error.status, error.message, settings, path) from None  # it holds our headers
+        except aiohttp.ClientResponseError as error:
+            raise WireError(f"what answers there is not HTTP: {error.message}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise LinkLostError(why_lost(error)) from error
+
+
+def _session(settings: AriSettings) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls_context(settings.ca_file) if settings.tls else True, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Authorization": aiohttp.encode_basic_auth(settings.username, settings.password)},
+        timeout=aiohttp.ClientTimeout(total=None),
+    )
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise WireError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _refusal(status: int, phrase: str, settings: AriSettings, path: str) -> SourceError:
+    """Return what to raise for an HTTP status that is not the one we need."""
+    said = f"{status} {phrase}".rstrip()
+    if status == 401:
+        return AuthError(f"login of user {settings.username!r} refused: {said}")
+    if status == 403:
+        return AuthError(f"user {settings.username!r} may not ask: {said}")
+    if status == 404:
+        return WireError(f"no ARI at {settings.url}: GET {path}: {said} (is ARI enabled, and the prefix right?)")
+    if status >= 500:
+        return LinkLostError(f"Asterisk is not ready: GET {path}: {said}")
+    return WireError(f"{NOT_ARI}: GET {path}: {said}")
+
+
+def why_lost(error: BaseException) -> str:
+    """Return why there is no connection, in the words of the operating system where it has some."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        error = error.certificate_error
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        error = error.os_error
+    if isinstance(error, ssl.SSLError):
+        return why_no_tls(error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return CLOSED
+    if isinstance(error, aiohttp.ClientOSError):
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        return f"no connection: {cause.strerror or cause}"
+    return f"no connection: {error or type(error).__name__}"
