@@ -91,6 +91,39 @@ def originated(script: AmiScript, peer: str, status: str) -> None:
     script.reject(script.originate(f"PJSIP/{peer}", "1"), status)
 
 
+def turned_down(script: AmiScript, peer: str, _: str) -> None:
+    caller = script.incoming()
+    phone = script.dial(caller, f"PJSIP/{peer}", "1")
+    script.ring(phone)
+    phone.status = "200 OK"
+    script.up(phone)
+    script.dial_end(phone, "BUSY")
+    script.hangup(phone, 16)
+    script.hangup(caller, 16)
+
+
+def paged(script: AmiScript, peer: str, status: str) -> None:
+    caller = script.incoming()
+    phones = [script.channel(f"PJSIP/{peer}-{letter}", caller.linkedid) for letter in "abc"]
+    for phone in phones:
+        script.dial_begin(None, phone, "1")
+    script.reject(phones[0], status)
+    script.answer(phones[1])
+    script.hangup(phones[2], 19, 480)
+    script.hangup_request(caller)
+    script.hangup(phones[1])
+    script.hangup(caller)
+
+
+def broken_off(script: AmiScript, peer: str, _: str) -> None:
+    caller = script.incoming()
+    trunk = script.dial(caller, f"PJSIP/{peer}", "1")
+    script.ring(trunk)
+    script.dial_end(trunk, "CANCEL")
+    script.hangup(trunk, 16)
+    script.hangup(caller, 16)
+
+
 SHAPES: tuple[Callable[[AmiScript, str, str], None], ...] = (
     rejected,
     rescued,
@@ -100,6 +133,9 @@ SHAPES: tuple[Callable[[AmiScript, str, str], None], ...] = (
     dead,
     refused,
     originated,
+    turned_down,
+    paged,
+    broken_off,
 )
 
 

@@ -65,7 +65,7 @@ class Correlator(InFlight):
         if found is not None:
             call, leg = found
             attempt = call.try_of(leg.uniqueid) if leg.dialled_by_us else None
-            if attempt is not None:
+            if attempt is not None and event.at >= attempt.began_at:  # IAX2 says that it rings before it dials
                 attempt.move("up" if event.channel.up else "ringing" if event.channel.ringing else "", event.at)
         return []
 
@@ -191,8 +191,8 @@ class Correlator(InFlight):
 
     def _queue_joined(self, event: ev.QueueJoined) -> list[Call]:
         found = self._leg(event.channel, event.at)
-        if found is not None:
-            found[1].queue = WAITING
+        if found is not None and found[1].queued_at != event.at:  # else it is told again
+            found[1].queue, found[1].queued_at = WAITING, event.at
             return []
         late = self._late(event.channel.uniqueid)
         if late is not None and late.queue is None:

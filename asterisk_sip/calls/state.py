@@ -65,6 +65,7 @@ class Leg:
     told: tuple[tuple[str, str | None], ...] = ()  # (source, status text) by handlers; None: nothing came
     dialog: Dialog | None = None  # its SIP messages, when HEP showed them
     queue: str | None = None  # WAITING in a queue, GAVE_UP there, or LEFT it otherwise
+    queued_at: float | None = None  # when it last came into a queue
 
     def see(self, channel: Channel, at: float) -> None:
         """Take what an event shows of the channel."""
