@@ -18,6 +18,7 @@ from asterisk_sip.catalog import (
     all_causes,
     all_codes,
     all_dispositions,
+    all_refused,
     code_text,
     disposition_text,
     e425_groups,
@@ -25,6 +26,7 @@ from asterisk_sip.catalog import (
     label,
     q850_reason,
     q850_text,
+    refused_text,
     sip_class,
 )
 from tests.catalog_facts import FACTS
@@ -81,6 +83,7 @@ def test_a_language_has_every_text_that_english_has_and_no_other(lang: str) -> N
     reasons = {f"code.{entry.key}.fault_reason" for entry in all_codes()}
     reasons |= {f"disposition.{entry.name}.fault_reason" for entry in all_dispositions()}
     reasons |= {f"unlisted.{digit}.fault_reason" for digit in range(1, 7)}
+    reasons |= {f"refused.{entry.kind}.fault_reason" for entry in all_refused()}
     reasons |= {f"q850.reason.{entry.cause}" for entry in all_causes() if entry.assigned}
     assert {path for path, _ in leaves(raw(lang))} == english | reasons
 
@@ -99,6 +102,8 @@ def test_every_code_cause_class_and_disposition_speaks(lang: str) -> None:
     for known in all_dispositions():
         assert disposition_text(known.name, lang).next_steps
         assert label("disposition", known.name, lang)
+    for refusal in all_refused():
+        assert refused_text(refusal, lang).next_step
     for cause in all_causes():
         assert q850_text(cause.cause, lang)
         assert q850_reason(cause.cause, lang)
@@ -111,7 +116,7 @@ def test_every_code_cause_class_and_disposition_speaks(lang: str) -> None:
 def test_no_text_was_left_in_english(lang: str) -> None:
     english = dict(leaves(raw("en")))
     reasons = {entry.fault_why for entry in all_codes()} | {entry.fault_why for entry in all_causes()}
-    reasons |= {entry.fault_why for entry in all_dispositions()}
+    reasons |= {entry.fault_why for entry in all_dispositions()} | {entry.fault_why for entry in all_refused()}
     for path, text in leaves(raw(lang)):
         if path in SAME.get(lang, ()):
             assert text == english[path], f"{path} need not be excused"

@@ -10,6 +10,7 @@ from .asterisk import (
 from .dispositions import Disposition, E425Group, all_dispositions, disposition, e425_groups
 from .q850 import Q850Cause, Q850ToSip, SipToQ850, all_causes, q850_cause, q850_to_sip, sip_to_q850
 from .redress import Redress, redress_contact
+from .refused import Refused, RefusedText, all_refused, refused, refused_text
 from .sip import SipClass, SipCode, all_codes, class_rule, sip_class, sip_code
 from .tables import UnknownLanguageError
 from .words import LANGUAGES, CodeText, code_text, disposition_text, hint, label, q850_reason, q850_text
@@ -23,6 +24,8 @@ __all__ = [
     "Q850Cause",
     "Q850ToSip",
     "Redress",
+    "Refused",
+    "RefusedText",
     "SipClass",
     "SipCode",
     "SipToQ850",
@@ -30,6 +33,7 @@ __all__ = [
     "all_causes",
     "all_codes",
     "all_dispositions",
+    "all_refused",
     "asterisk_cause_to_sip",
     "asterisk_sip_to_cause",
     "candidates",
@@ -46,6 +50,8 @@ __all__ = [
     "q850_text",
     "q850_to_sip",
     "redress_contact",
+    "refused",
+    "refused_text",
     "sip_class",
     "sip_code",
     "sip_to_q850",
