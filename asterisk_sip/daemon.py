@@ -18,7 +18,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
-from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_doors, open_hep
+from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_doors, open_hep, sip_addresses
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.journal import Journal
@@ -64,8 +64,7 @@ async def _serve(
         for pbx in config.pbx:
             around = Surroundings(pbx.name, trunks=trunk_rules(config), overrides=override_rules(config))
             settle_s = config.pipeline.settle_ms / 1000 if len(pbx.doors) > 1 else 0.0
-            local = pbx.hep.local if pbx.hep is not None else ()
-            desk = await pipeline.add(around, limits, pbx.doors, settle_s, local)
+            desk = await pipeline.add(around, limits, pbx.doors, settle_s, sip_addresses(pbx))
             if journal is not None:
                 desk.tape_of = partial(journal.tape, pbx.name)
             sources += open_doors(pbx, desk)

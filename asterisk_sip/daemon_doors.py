@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
+from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
 from asterisk_sip.config_doors import AgiConfig
 from asterisk_sip.config_model import JournalConfig
@@ -34,6 +35,13 @@ def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
         desk.relist.append(ami.relist)
         sources.append(ami)
     return sources
+
+
+def sip_addresses(pbx: PbxConfig) -> Addresses:
+    """Return what the configuration tells of a PBX's SIP addresses."""
+    if pbx.hep is None:
+        return Addresses()
+    return Addresses(pbx.hep.local, tuple((peer.address, peer.endpoint) for peer in pbx.hep.peer))
 
 
 def open_hep(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[HepSource]:

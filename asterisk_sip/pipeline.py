@@ -14,6 +14,7 @@ import structlog
 from asterisk_sip.calls import enrich, state
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.desk import NEWS, Counters, Desk, Inbox, Item
 from asterisk_sip.desk_gaps import Listening
@@ -60,12 +61,12 @@ class Pipeline:
         limits: Limits,
         doors: tuple[str, ...] = ("ami",),
         settle_s: float = 0.0,
-        local: tuple[str, ...] = (),
+        addresses: Addresses | None = None,
     ) -> Desk:
         """Open a desk for a PBX with its doors, and take up the calls that an earlier run left in flight.
 
-        ``settle_s`` is how long an ended call waits for what another door still tells; ``local`` are the PBX's own SIP
-        addresses, as far as they are known. Raises StoreError.
+        ``settle_s`` is how long an ended call waits for what another door still tells; ``addresses`` what is known of
+        the SIP addresses of the PBX and those around it. Raises StoreError.
         """
         pbx = around.pbx
         telling = tuple(door for door in doors if door in STRUCTURE) or doors
@@ -77,7 +78,7 @@ class Pipeline:
         last += filter(None, [await self.store.listened_until(pbx)])
         if last:
             self._waiting.gaps += listening.not_running(max(last).timestamp())
-        desk = Desk(around, Switchboard(limits, settle_s=settle_s, local=local), listening, self.inbox)
+        desk = Desk(around, Switchboard(limits, settle_s=settle_s, addresses=addresses), listening, self.inbox)
         gap = listening.blind_gap
         if remembered and gap is not None:
             desk.board.correlator.restore(_restored(remembered, self._waiting))

@@ -23,6 +23,7 @@ from asterisk_sip.calls.model import (
     utc,
 )
 from asterisk_sip.calls.overrides import Case, Override, Told, overridden
+from asterisk_sip.calls.refusal_record import refusal_record
 from asterisk_sip.calls.state import Call, Leg
 from asterisk_sip.calls.verdict import ANSWERED, Judged, Verdict, judge
 
@@ -62,7 +63,9 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def record(call: Call, around: Surroundings) -> CallRecord:
-    """Return the record of a call whose channels have all hung up."""
+    """Return the record of a call whose channels have all hung up, or that was refused without one."""
+    if call.refusal is not None:
+        return refusal_record(call.refusal, around.pbx, around.version)
     verdict = judge(call, around.version)
     root = call.root or Leg("", "", call.began_at, seen_begin=False)
     told = [_of_attempt(judged, around) for judged in verdict.attempts]

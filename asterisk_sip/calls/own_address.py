@@ -8,7 +8,7 @@ is Asterisk too, whatever its port (an outgoing TCP connection has a new one eac
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.calls.sip_seen import Address, SipSeen
@@ -21,11 +21,28 @@ MARKS = ("Asterisk PBX", "FPBX-")
 UDP = 17
 
 
-class OwnAddresses:
-    """What is known of the PBX's own addresses.
-
-    ``local`` are hosts (``192.0.2.10``), or hosts with port (``192.0.2.10:5060``, ``[2001:db8::1]:5060``).
+class Addresses(NamedTuple):
+    """What the configuration tells of SIP addresses: hosts (``192.0.2.10``), or hosts with port (``192.0.2.10:5060``,
+    ``[2001:db8::1]:5060``).
     """
+
+    local: tuple[str, ...] = ()  # the PBX's own
+    endpoints: tuple[tuple[str, str], ...] = ()  # others, with the names of their endpoints
+
+
+class EndpointNames:
+    """The endpoints of pjsip.conf behind addresses, as far as the configuration tells."""
+
+    def __init__(self, endpoints: Iterable[tuple[str, str]] = ()) -> None:
+        self._names = {read_address(text): name for text, name in endpoints}
+
+    def at(self, address: Address) -> str:
+        """Return the name of the endpoint at an address, else its host."""
+        return self._names.get(address) or self._names.get((address[0], 0)) or address[0]
+
+
+class OwnAddresses:
+    """What is known of the PBX's own addresses. ``local``: see ``Addresses``."""
 
     def __init__(self, local: Iterable[str] = ()) -> None:
         self._local = {read_address(text) for text in local}

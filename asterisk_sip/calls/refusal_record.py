@@ -18,8 +18,8 @@ from asterisk_sip.calls.model import (
 from asterisk_sip.calls.refusals import Refusal
 
 
-def refusal_record(refusal: Refusal, pbx: str, version: str | None, endpoint: str) -> CallRecord:
-    """Return the record of a refusal. ``endpoint`` is what the source is called: a name, or its address."""
+def refusal_record(refusal: Refusal, pbx: str, version: str | None) -> CallRecord:
+    """Return the record of a refusal on ``pbx``, whose Asterisk has this ``version`` if known."""
     row = catalog.refused(refusal.code, refusal.method)
     text = catalog.refused_text(row)
     return CallRecord(
@@ -32,7 +32,7 @@ def refusal_record(refusal: Refusal, pbx: str, version: str | None, endpoint: st
         answered_at=None,
         duration_ms=max(0, round((refusal.ended_at - refusal.began_at) * 1000)),
         direction="inbound",
-        caller=Caller(refusal.caller.user or None, refusal.caller.display, endpoint),
+        caller=Caller(refusal.caller.user or None, refusal.caller.display, refusal.source),
         dialled=refusal.dialled,
         context=None,
         exten=None,
@@ -48,7 +48,7 @@ def refusal_record(refusal: Refusal, pbx: str, version: str | None, endpoint: st
         attempts=(),
         partial=False,
         sip_call_id=refusal.call_id,
-        count=refusal.count,
+        count=refusal.requests,
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.calls.dialog import CHALLENGES, Dialog
+from asterisk_sip.calls.own_address import EndpointNames
 from asterisk_sip.calls.sip_seen import Party, SipMessage, SipSeen
 
 MAX_PENDING = 10_000
@@ -25,9 +26,10 @@ OTHERS = "many"
 
 
 class Refusal(NamedTuple):
-    """One call that was refused, or ``count`` requests of one source and minute. ``key`` names it for ever.
+    """One call that was refused, or ``requests`` of one source and minute. ``key`` names it for ever.
 
-    ``code`` and ``phrase`` are the answer, of several the last; so are ``caller`` and ``dialled``.
+    ``code`` and ``phrase`` are the answer, of several the last; so are ``caller`` and ``dialled``. ``source`` is the
+    endpoint, or the host, that asked.
     """
 
     key: str
@@ -40,7 +42,7 @@ class Refusal(NamedTuple):
     source: str
     dialled: str | None = None
     call_id: str | None = None
-    count: int = 1
+    requests: int = 1
 
 
 @dataclass(slots=True)
@@ -67,7 +69,8 @@ class _Tally:
 class Refusals:
     """What was refused lately. ``now`` is seconds by any clock that only grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: EndpointNames | None = None) -> None:
+        self._names = names or EndpointNames()
         self._registers: OrderedDict[str, _Register] = OrderedDict()  # by Call-ID, the oldest first
         self._tallies: OrderedDict[str, _Tally] = OrderedDict()
         self._single: Bounded[str, int] = Bounded(MAX_PENDING)  # how many were told singly, by minute and source
@@ -89,7 +92,7 @@ class Refusals:
             code,
             phrase,
             dialog.caller,
-            dialog.src[0],
+            self._names.at(dialog.src),
             dialog.number or None,
             dialog.call_id,
         )
@@ -108,7 +111,7 @@ class Refusals:
             if known is not None:
                 known.request = message
                 return
-            self._registers[message.call_id] = _Register(now + ANSWER_S, seen.at, message, seen.src[0])
+            self._registers[message.call_id] = _Register(now + ANSWER_S, seen.at, message, self._names.at(seen.src))
             if len(self._registers) > MAX_PENDING:
                 self._over(self._registers.popitem(last=False)[1], now)
         elif known is not None and message.status >= 200:
@@ -137,7 +140,7 @@ class Refusals:
             who = register.request.target  # To names who is registered (RFC 3261 section 10.2)
             times = (register.began_at, register.answered_at)
             refused = max(1, register.refused)
-            self._count(Refusal("", "REGISTER", *times, *register.answer, who, register.source, count=refused), now)
+            self._count(Refusal("", "REGISTER", *times, *register.answer, who, register.source, requests=refused), now)
 
     def _may_be_single(self, refusal: Refusal) -> bool:
         minute = _minute(refusal)
@@ -164,7 +167,7 @@ class Refusals:
         tally.refusal = refusal._replace(
             began_at=min(so_far.began_at, refusal.began_at),
             ended_at=max(so_far.ended_at, refusal.ended_at),
-            count=so_far.count + refusal.count,
+            requests=so_far.requests + refusal.requests,
         )
 
 

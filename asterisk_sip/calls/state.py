@@ -7,6 +7,7 @@ from typing import Any
 
 from asterisk_sip.calls.dialog import Dialog
 from asterisk_sip.calls.events import Channel
+from asterisk_sip.calls.refusals import Refusal
 
 TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
 
@@ -152,6 +153,7 @@ class Call:
     changed: bool = True  # since it was last saved
     saved_at: float | None = None  # when it was last saved as a call in flight
     saved_as: tuple[str, ...] = ()  # under which linkedids
+    refusal: Refusal | None = None  # it had no channel: the PBX refused it at once
 
     @property
     def root(self) -> Leg | None:
@@ -255,4 +257,4 @@ _LEG = tuple(name for name in Leg.__dataclass_fields__ if name not in ("told", "
 _TRY = tuple(Try.__dataclass_fields__)
 _CALL = tuple(Call.__dataclass_fields__)
 _TUPLES = ("gap_ids", "joined", "saved_as")
-_NOT_AS_IT_IS = ("legs", "tries", "alive", "changed", *_TUPLES)
+_NOT_AS_IT_IS = ("legs", "tries", "alive", "changed", "refusal", *_TUPLES)

@@ -15,6 +15,8 @@ from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.dialog_claims import claim_dialogs
 from asterisk_sip.calls.dialogs import Dialogs
+from asterisk_sip.calls.own_address import Addresses, EndpointNames
+from asterisk_sip.calls.refusals import Refusals
 from asterisk_sip.calls.report_calls import events_of
 from asterisk_sip.calls.reports import Reports, Standing, Told
 from asterisk_sip.calls.sip_seen import SipSeen
@@ -28,23 +30,28 @@ class Switchboard:
     grows, the same in every call: the daemon's own, or that of the events when a recording is read.
     """
 
-    def __init__(self, limits: Limits | None = None, *, settle_s: float = 0.0, local: Iterable[str] = ()) -> None:
-        """``local``: the PBX's own SIP addresses, as far as the configuration names them."""
+    def __init__(
+        self, limits: Limits | None = None, *, settle_s: float = 0.0, addresses: Addresses | None = None
+    ) -> None:
+        """``addresses``: what the configuration tells of the PBX's SIP addresses and those around it."""
+        addresses = addresses or Addresses()
         self.correlator = Correlator(limits, holds=settle_s > 0)
         self.reports = Reports(patience_s=(limits or Limits()).age_s)
-        self.dialogs = Dialogs(local)
+        self.dialogs = Dialogs(addresses.local)
+        self.refusals = Refusals(EndpointNames(addresses.endpoints))
         self._settle_s = settle_s
         self._settling: deque[tuple[float, Call]] = deque()
 
     @property
     def held(self) -> int:
         """How many entries are kept for calls: none when there is no call."""
-        return self.correlator.held + len(self._settling) + self.reports.held + self.dialogs.held
+        return self.correlator.held + len(self._settling) + self.reports.held + self.dialogs.held + self.refusals.held
 
     def feed(self, event: ev.Event, now: float) -> list[Call]:
         """Take one event; return the calls that are complete with it."""
         if isinstance(event, SipSeen):
-            self.dialogs.feed(event, now)
+            if self.dialogs.feed(event, now) is None:
+                self.refusals.message(event, now, sent=self.dialogs.own.sent(event))
             return []
         if isinstance(event, ev.HandlerReport):
             self.reports.add(event, now)
@@ -61,20 +68,21 @@ class Switchboard:
         return self.due(now) if self._settling else []
 
     def due(self, now: float) -> list[Call]:
-        """Return the calls whose wait is over, and those that only hangup handlers told of."""
+        """Return the calls whose wait is over, those that only hangup handlers told of, and those refused at once."""
         complete = []
         for reports in self.reports.due(now, self._standing):
             complete += self._made_of(reports)
         while self._settling and self._settling[0][0] <= now:
             complete.append(self._release())
-        return complete
+        return complete + self._refused(now)
 
     def finish(self) -> list[Call]:
         """Return all ended calls, waited or not: nothing more will be told."""
         complete = []
         for reports in self.reports.finished(self._standing):
             complete += self._made_of(reports)
-        return complete + [self._release() for _ in range(len(self._settling))]
+        complete += [self._release() for _ in range(len(self._settling))]
+        return complete + self._refused(float("inf"))
 
     def waiting(self) -> Iterable[Call]:
         """Return the calls that ended and still wait."""
@@ -100,6 +108,13 @@ class Switchboard:
         self._claim(call)
         self.correlator.release(call)
         return call
+
+    def _refused(self, now: float) -> list[Call]:
+        """Return what was refused without a channel, as calls."""
+        for dialog in self.dialogs.unclaimed(now):
+            self.refusals.call(dialog, now)
+        refusals = self.refusals.due(now)
+        return [Call(each.key, 0, each.began_at, each.ended_at, refusal=each) for each in refusals]
 
     def _claim(self, call: Call) -> None:
         """Give an ended call what handlers told of it and what the wire showed."""
