@@ -58,9 +58,11 @@ def engine(url: str, password: str | None, size: int, *, use: Literal["write", "
     asked: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": ANSWER_TIMEOUT_S}
     if password is not None:
         asked["password"] = password
-    asked["server_settings"] = {"application_name": "asterisk-sip", "default_transaction_read_only": "off"}
+    asked["server_settings"] = {"application_name": "asterisk-sip"}
     if use == "write":
         asked["target_session_attrs"] = "read-write"
+        # A program that is stopped in the middle of a batch must not keep the others from writing.
+        asked["server_settings"]["idle_in_transaction_session_timeout"] = f"{ANSWER_TIMEOUT_S:.0f}s"
     else:
         asked["server_settings"]["default_transaction_read_only"] = "on"
 
