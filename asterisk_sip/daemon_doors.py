@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Protocol
 
+from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
 from asterisk_sip.config_doors import AgiConfig
@@ -15,7 +17,8 @@ from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
 from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
-from asterisk_sip.sources.backfill import CelSettings
+from asterisk_sip.sources.backfill import LOOK_BACK_S, VISIBLE_AFTER_S, CelSettings, read_rows
+from asterisk_sip.sources.cel_calls_wire import calls_from_cel
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
 from asterisk_sip.sources.journal import Journal, JournalSettings
 
@@ -30,6 +33,8 @@ class Source(Protocol):
 def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
     """Return a source for every door of a PBX; they lead to its desk."""
     sources: list[Source] = []
+    if pbx.cel is not None:
+        desk.read_gaps_from(partial(read_cel, cel_settings(pbx.cel)))
     if pbx.ami is not None:
         ami = AmiSource(pbx.name, ami_settings(pbx.ami), desk.door("ami"))
         desk.relist.append(ami.relist)
@@ -109,6 +114,13 @@ def journal_settings(config: JournalConfig) -> JournalSettings:
         max_total_bytes=config.max_total_mb << 20,
         key=config.key.get_secret_value().encode() if config.pseudonymise and config.key is not None else None,
     )
+
+
+async def read_cel(settings: CelSettings, began_at: float, ended_at: float) -> list[ev.Backfilled]:
+    """Return what Asterisk's CEL tells of a gap, when its last rows are there. Raises SourceError."""
+    await asyncio.sleep(VISIBLE_AFTER_S)
+    rows = await read_rows(settings, began_at - LOOK_BACK_S, ended_at)
+    return calls_from_cel(rows, began_at, ended_at)
 
 
 def cel_settings(config: CelConfig) -> CelSettings:

@@ -12,6 +12,7 @@ from typing import Protocol
 from asterisk_sip.calls import enrich
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.switchboard import Switchboard
+from asterisk_sip.desk_backfill import Backfill, Filled, ReadLog
 from asterisk_sip.desk_gaps import Listening
 from asterisk_sip.stores.base import Gap
 
@@ -65,7 +66,7 @@ class Overflow:
 
 
 News = LinkUp | LinkDown | Lost | Overflow
-Item = ev.Event | News
+Item = ev.Event | News | Filled
 NEWS = (LinkUp, LinkDown, Lost, Overflow)
 
 
@@ -128,7 +129,12 @@ class Desk:
         self.listening = listening
         self.relist: list[Callable[[], None]] = []  # each asks a source which channels are alive
         self.tape_of: Callable[[str], Tape] | None = None  # where a door's journal is, when one is kept
+        self.backfill: Backfill | None = None
         self._inbox = inbox
+
+    def read_gaps_from(self, read_log: ReadLog) -> None:
+        """Let Asterisk's own log fill the times in which nobody listened."""
+        self.backfill = Backfill(self.pbx, read_log, lambda filled: self._inbox.put(self, [filled]))
 
     @property
     def pbx(self) -> str:
@@ -144,7 +150,12 @@ class Desk:
         if isinstance(news, LinkUp):
             if news.version is not None and news.version != self.around.version:
                 self.around = replace(self.around, version=news.version)
-            return self.listening.up(news.door, news.at)
+            gaps = self.listening.up(news.door, news.at)
+            if self.backfill is not None:
+                for gap in gaps:
+                    if gap.blind:
+                        self.backfill.begin(gap)
+            return gaps
         if isinstance(news, Lost):
             return self.listening.lost(news.door, news.at, news.count, news.reason)
         if isinstance(news, LinkDown):
@@ -180,7 +191,7 @@ class Inbox:
 
     def put(self, desk: Desk, items: Sequence[Item]) -> None:
         """Take items; events that do not fit are lost, counted, and told as a gap. News of doors always fit."""
-        if not isinstance(items[0], NEWS):
+        if not isinstance(items[0], (*NEWS, Filled)):
             full = self._size + len(items) > self._max_events
             if full:
                 self._counters.lost_events += len(items)

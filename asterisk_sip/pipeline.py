@@ -17,6 +17,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.desk import NEWS, Counters, Desk, Inbox, Item
+from asterisk_sip.desk_backfill import Filled
 from asterisk_sip.desk_gaps import Listening
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff
@@ -111,6 +112,7 @@ class Pipeline:
 
     def _handle(self, desk: Desk, items: list[Item]) -> None:
         feed = desk.board.feed
+        backfill = desk.backfill
         now = time.monotonic()
         for item in items:
             if isinstance(item, NEWS):
@@ -118,7 +120,11 @@ class Pipeline:
                 if gaps:
                     self._waiting.gaps += gaps
                     self._flush.set()
-            else:
+            elif isinstance(item, Filled):
+                if backfill is not None:
+                    for event in backfill.take(item):
+                        self._close(desk, feed(event, now))
+            elif backfill is None or not backfill.holds(item):
                 self.counters.events += 1
                 ended = feed(item, now)
                 if ended:
