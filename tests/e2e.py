@@ -156,6 +156,11 @@ class Companion:
         """Each gap in the store: its reason, and whether it is over."""
         return [(reason, ended is not None) for reason, ended in self._read("select reason, ended_us from gaps")]
 
+    def in_flight(self) -> int:
+        """How many calls in flight the store remembers."""
+        [(number,)] = self._read("select count(*) from open_calls")
+        return int(number)
+
     def listened_until(self) -> float | None:
         """Until when the store says the PBX was listened to, in seconds since 1970."""
         rows = self._read("select until_us from listened")
