@@ -21,7 +21,7 @@ from asterisk_sip.stores.base import Batch, CallQuery, MissingStoreError, OpenCa
 from asterisk_sip.stores.postgres import PostgresStore
 from asterisk_sip.stores.postgres_schema import month_of
 
-from .call_records import BEGAN, abandoned, answered, failed
+from .call_records import BEGAN, abandoned, answered, batches, failed
 from .postgres_server import PostgresServer, running
 from .store_engines import PostgresEngine
 
@@ -142,6 +142,51 @@ class TestSeveralPrograms:
         assert sorted(await asyncio.gather(*(store.write(Batch([failed(1)])) for store in stores))) == [0, 0, 0, 1]
         for store in stores:
             await store.close()
+
+
+SIZE = 50
+WRITER = f"""
+import asyncio, os, sys
+from asterisk_sip.stores.postgres import PostgresStore
+from tests.call_records import batches
+
+async def main():
+    store = PostgresStore(sys.argv[1], os.environ["PASSWORD"])
+    await store.open()
+    for batch in batches(100_000, {SIZE}):
+        await store.write(batch)
+        print("written", flush=True)
+
+asyncio.run(main())
+"""
+
+
+class TestAProgramThatIsKilled:
+    async def test_every_announced_batch_is_there_and_no_half_one_and_the_next_goes_on(
+        self, engine: PostgresEngine, postgres_server: PostgresServer
+    ) -> None:
+        announced = 0
+        for rounds in range(1, 4):
+            environ = os.environ | {"PASSWORD": postgres_server.password}
+            writer = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", WRITER, engine.url, env=environ, stdout=subprocess.PIPE
+            )
+            assert writer.stdout is not None
+            for _ in range(announced + rounds):  # what is there already is passed over, and announced as well
+                assert await writer.stdout.readline() == b"written\n"
+            writer.kill()
+            await writer.communicate()
+            announced += rounds
+            async with opened(engine.url, postgres_server.password) as store:
+                await store.write(Batch())  # takes its turn behind what the server still has to end
+                ids = {record.id for record in await store.calls(EVERYTHING)}
+                in_flight = await store.open_calls("pbx")
+            assert len(ids) >= announced * SIZE
+            expected = [record for batch in batches(len(ids) // SIZE, SIZE) for record in batch.records]
+            assert ids == {record.id for record in expected}
+            assert {call.linkedid for call in in_flight} == {record.linkedid for record in expected}
+            (row,) = await engine.run("SELECT sum(total) AS total FROM totals WHERE counted = 'calls'")
+            assert row["total"] == len(ids)
 
 
 class TestAServerThatGoesAway:
