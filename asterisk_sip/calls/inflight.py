@@ -203,7 +203,7 @@ class InFlight:
         for linkedid in call.joined:
             self._joined.pop(linkedid, None)
         root = call.root
-        if root is None or not root.seen_begin:
+        if root is None or not root.seen_begin or call.linkedid not in call.legs:
             call.partial = True
         self._generations[call.linkedid] = call.generation
         if not self._holds:
