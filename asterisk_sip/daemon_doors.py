@@ -12,11 +12,12 @@ from typing import Protocol
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
-from asterisk_sip.config_doors import AgiConfig
+from asterisk_sip.config_doors import AgiConfig, AriConfig
 from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk import Desk
 from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
+from asterisk_sip.sources.ari import AriSettings, AriSource
 from asterisk_sip.sources.backfill import LOOK_BACK_S, VISIBLE_AFTER_S, CelSettings, read_rows
 from asterisk_sip.sources.cel_calls_wire import calls_from_cel
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
@@ -39,6 +40,10 @@ def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
         ami = AmiSource(pbx.name, ami_settings(pbx.ami), desk.door("ami"))
         desk.relist.append(ami.relist)
         sources.append(ami)
+    if pbx.ari is not None and not pbx.ari.outbound:
+        ari = AriSource(pbx.name, ari_settings(pbx.ari), desk.door("ari"))
+        desk.relist.append(ari.relist)
+        sources.append(ari)
     return sources
 
 
@@ -90,6 +95,13 @@ def ami_settings(config: AmiConfig) -> AmiSettings:
     names = AmiSettings.__dataclass_fields__.keys() - {"secret"}
     plain = {name: getattr(config, name) for name in names}
     return AmiSettings(secret=config.secret.get_secret_value(), **plain)
+
+
+def ari_settings(config: AriConfig) -> AriSettings:
+    """Return the ARI source's settings from the configuration."""
+    names = AriSettings.__dataclass_fields__.keys() - {"password"}
+    plain = {name: getattr(config, name) for name in names}
+    return AriSettings(password=config.password.get_secret_value(), **plain)
 
 
 @contextlib.asynccontextmanager

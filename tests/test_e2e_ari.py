@@ -1,0 +1,148 @@
+"""The ARI door of the real program beside a real Asterisk: alone it records what AMI records, both record it once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.e2e import Companion, by_linkedid
+from tests.lab.asterisk import Asterisk
+from tests.lab.lab import Lab
+from tests.lab.scenarios import SCENARIOS
+from tests.lab.wait import until
+from tests.test_ari_cases import differences
+
+pytestmark = pytest.mark.lab
+
+SHAPES = (
+    *("rejected-486", "rejected-608", "rejected-603-blocked", "failover-rescued", "failover-failed", "fork-answered"),
+    *("fork-failed", "cancel", "no-answer", "redirect-302", "local-answered", "local-rejected", "originate-failed"),
+    *("originate-local", "queue-answered", "queue-abandon-waiting", "queue-timeout", "transfer-attended", "pickup"),
+    *("transfer-blind-answered", "parked-retrieved", "answered-b-bye", "hangup-21", "endpoint-missing", "tcp-refused"),
+)
+
+
+class Beside(Companion):
+    """A companion with the doors that a test names."""
+
+    def __init__(self, folder: Path, pbx: Asterisk, *doors: str, port: int | None = None) -> None:
+        super().__init__(folder, pbx, doors=len(doors))
+        text = self.config.read_text()
+        (folder / "ari.password").write_text(pbx.companion.secret)
+        (folder / "ari.password").chmod(0o600)
+        if "ari" in doors:
+            ari = {
+                "host": "127.0.0.1" if port else pbx.host,
+                "port": port or pbx.ports.http,
+                "username": "companion",
+                "password_file": "ari.password",
+                "app": folder.name,
+                "retry_min_s": 0.1,
+                "retry_max_s": 0.5,
+            }
+            lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in ari.items())
+            text = text.replace("[[trunk]]", f"[pbx.ari]\n{lines}\n[[trunk]]", 1)
+        if "ami" not in doors:
+            text = text[: text.index("[pbx.ami]")] + text[text.index("[pbx.ari]") :]
+        self.config.write_text(text)
+
+
+async def test_ari_alone_ami_alone_and_both_record_the_same_calls_once(lab: Lab, tmp_path: Path) -> None:
+    pbx = lab.pbx
+    async with (
+        Beside(tmp_path / "ami", pbx, "ami") as ami,
+        Beside(tmp_path / "ari", pbx, "ari") as ari,
+        Beside(tmp_path / "both", pbx, "ami", "ari") as both,
+    ):
+        for scenario in SCENARIOS:
+            if scenario.name in SHAPES:
+                lab.forget()
+                await scenario.play(lab, "")
+                await lab.idle()
+        companions = (ami, ari, both)
+        await until(lambda: len({one.count() for one in companions}) == 1, "the same number of calls in each store", 30)
+        found = [by_linkedid(await one.calls()) for one in companions]
+        assert [one.gaps() for one in companions] == [[], [], []]
+    over_ami, over_ari, over_both = found
+    assert over_ami.keys() == over_ari.keys() == over_both.keys()
+    assert len(over_ami) >= len(SHAPES)
+    for linkedid, record in over_ami.items():
+        assert not list(differences("over ARI", record, over_ari[linkedid]))
+        assert not list(differences("over both", record, over_both[linkedid]))
+    for records in (over_ari, over_both):
+        dialled = [attempt for record in records.values() for attempt in record["attempts"]]
+        assert all(attempt["sip_call_id"] for attempt in dialled if attempt["channel"].startswith("PJSIP/"))
+
+
+class Cable:
+    """What lies between the companion and the PBX's web server, and can be cut."""
+
+    def __init__(self, pbx: Asterisk) -> None:
+        self._pbx = pbx
+        self._cut = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cut()
+        assert self._server is not None
+        self._server.close()
+
+    def cut(self) -> None:
+        """End every connection, and refuse others until it is mended."""
+        self._cut.set()
+
+    def mend(self) -> None:
+        """Let connections through."""
+        self._cut.clear()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._cut.is_set():
+            far_reader, far_writer = await asyncio.open_connection(self._pbx.host, self._pbx.ports.http)
+            carrying = [_pump(reader, far_writer), _pump(far_reader, writer), self._cut.wait()]
+            tasks = [asyncio.ensure_future(one) for one in carrying]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            far_writer.close()
+        writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+
+
+async def test_an_outage_of_the_link_is_a_gap_and_what_lives_is_found_again(lab: Lab, tmp_path: Path) -> None:
+    async with Cable(lab.pbx) as cable, Beside(tmp_path / "ari", lab.pbx, "ari", port=cable.port) as companion:
+        before = asyncio.create_task(lab.caller.call("trunk.acme.ok", bye_after_s=4.0))
+        await until(lambda: lab.acme.calls, "a call before the outage")
+        cable.cut()
+        await until(companion.gaps, "the gap")
+        unseen = await lab.caller.call("trunk.acme.486")
+        during = asyncio.create_task(lab.caller.call("trunk.globex.ok", bye_after_s=4.0))
+        await until(lambda: lab.globex.calls, "a call that begins unseen")
+        cable.mend()
+        await until(lambda: len(companion.logged("listening")) == 2, "the link is back")
+        await lab.caller.call("trunk.acme.608")
+        await asyncio.gather(before, during)
+        records = await companion.recorded(3)
+        assert companion.gaps() == [("Asterisk closed the connection", True)]
+    assert unseen.status == 486
+    assert len(records) == 3
+    told = {record["attempts"][0]["dialled"]: record for record in records if record["attempts"]}
+    assert told["ok"]["outcome"] == "answered"
+    assert {record["outcome"] for record in records} == {"answered", "failed"}
+    assert [record["partial"] for record in records if record["outcome"] == "answered"] == [True, True]
+    assert (told["608"]["sip"]["code"], told["608"]["partial"]) == (608, False)
