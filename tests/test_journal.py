@@ -43,7 +43,7 @@ def test_what_the_doors_receive_is_in_the_folder_in_order(tmp_path: Path) -> Non
     journal, (ami, ari) = kept(JournalSettings(tmp_path / "new" / "folder"), "ami", "ari")
     ami.data(b"Event: A\r\n")
     ami.up(5.0, "22.10.1")
-    ari.data(b'{"type":"ChannelCreated"}')
+    ari.data(b'{"type":"ChannelCreated"}\n')
     ami.data(b"Event: B\r\n")
     ami.down(6.0, "Asterisk closed the connection")
     journal.stop()
@@ -53,7 +53,7 @@ def test_what_the_doors_receive_is_in_the_folder_in_order(tmp_path: Path) -> Non
         ("ari", "run", b""),
         ("ami", "data", b"Event: A\r\n"),
         ("ami", "up", b"22.10.1"),
-        ("ari", "data", b'{"type":"ChannelCreated"}'),
+        ("ari", "data", b'{"type":"ChannelCreated"}\n'),
         ("ami", "data", b"Event: B\r\n"),
         ("ami", "down", b"Asterisk closed the connection"),
     ]
@@ -169,7 +169,7 @@ def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
     journal, (ami, ari, hep) = kept(JournalSettings(tmp_path), "ami", "ari", "hep")
     ami.data(b"Response: Success\r\nChallenge: 12345\r\n\r\nEvent: X\r\nSecr")
     ami.data(b"et: hush\r\nKey: hush\r\nDialString: 608:hush@acme\r\nAuthResponse: hush\r\n\r\n")
-    ari.data(b'{"type":"X","secret":"hush","inner":[{"Authorization":"hush"}],"name":"kept"}')
+    ari.data(b'{"type":"X","secret":"hush","inner":[{"Authorization":"hush"}],"name":"kept"}\n')
     message = (
         b"INVITE sip:bob:hush@acme SIP/2.0\r\nAuthorization: Digest hush\r\n"
         b"proxy-authorization : hush\r\nContact: <sip:kept@10.0.0.1:5060>\r\n\r\n"
@@ -189,7 +189,7 @@ def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
         b"Response: Success\r\nChallenge: ***\r\n\r\nEvent: X\r\nSecret: ***\r\nKey: ***\r\n"
         b"DialString: 608:***@acme\r\nAuthResponse: ***\r\n\r\n"
     )
-    assert heard(frames, "ari") == b'{"type":"X","secret":"***","inner":[{"Authorization":"***"}],"name":"kept"}'
+    assert heard(frames, "ari") == b'{"type":"X","secret":"***","inner":[{"Authorization":"***"}],"name":"kept"}\n'
     datagram = heard(frames, "hep")
     assert b"Contact: <sip:kept@10.0.0.1:5060>" in datagram
     assert int.from_bytes(datagram[4:6], "big") == len(datagram)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from asterisk_sip.sources import masks_wire
 from asterisk_sip.sources.ami_frame_wire import BANNER
+from asterisk_sip.sources.pseudonyms_wire import Pseudonyms
 
 HIDDEN = "***"
 MAX_LINE_BYTES = 1 << 20
@@ -36,7 +39,8 @@ _MAYBE_PASSWORD = re.compile(rb":[^\s@/,&\"<>]+@")
 
 _HEP = b"HEP3"
 _CHUNK = struct.Struct("!HHH")
-_HEP_PASSWORD, _HEP_PAYLOAD = 0x000E, 0x000F
+_HEP_PASSWORD, _HEP_PAYLOAD, _HEP_PACKED = 14, 15, 16
+_MAX_PAYLOAD_BYTES = 1 << 16
 
 Masker = Callable[[str], str]
 
@@ -85,24 +89,32 @@ class LineVeil:
 
 
 class JsonVeil:
-    """For ARI: one JSON object a message. What is no JSON is left out."""
+    """For ARI: lines with a JSON object each. What is no JSON is left out."""
 
     def __init__(self, mask: Callable[[Any], Any] | None = None) -> None:
         self._mask = mask
+        self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take one message; return it as it may be written."""
-        if self._mask is None and _IN_JSON.search(data) is None:
-            return data
+        """Take one read; return the lines that are whole."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_LINE_BYTES:
+            self._rest = b""
+        return b"".join(map(self._line, lines))
+
+    def _line(self, line: bytes) -> bytes:
+        if self._mask is None and _IN_JSON.search(line) is None:
+            return line + b"\n"
         try:
-            value = _hidden(json.loads(data))
+            value = _hidden(json.loads(line))
         except (ValueError, RecursionError):
             return b""
         value = value if self._mask is None else self._mask(value)
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
     def reset(self) -> None:
-        """Forget nothing: messages are whole."""
+        """Forget the line that was begun."""
+        self._rest = b""
 
 
 class HepVeil:
@@ -123,8 +135,9 @@ class HepVeil:
             at += size
             if vendor == 0 and kind == _HEP_PASSWORD:
                 continue
-            if vendor == 0 and kind == _HEP_PAYLOAD:
-                content = self._payload(content)
+            if vendor == 0 and kind in (_HEP_PAYLOAD, _HEP_PACKED):
+                content = self._payload(content if kind == _HEP_PAYLOAD else _unpacked(content))
+                kind = _HEP_PAYLOAD
             chunks.append(_CHUNK.pack(vendor, kind, _CHUNK.size + len(content)) + content)
         body = b"".join(chunks)
         return _HEP + struct.pack("!H", len(_HEP) + 2 + len(body)) + body if body else b""
@@ -135,6 +148,13 @@ class HepVeil:
 
     def reset(self) -> None:
         """Forget nothing: datagrams are whole."""
+
+
+def _unpacked(content: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(content, _MAX_PAYLOAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _masked(mask: Masker, data: bytes) -> bytes:
@@ -149,8 +169,10 @@ def _hidden(value: Any) -> Any:
 
 def veil(source: str, key: bytes | None = None) -> Veil:
     """Return the veil for a door (``ami``, ``ari``, ``hep``, ``agi``). With a key, numbers and names become tokens."""
-    if key is not None:
-        raise NotImplementedError
+    pseudonyms = None if key is None else Pseudonyms(key)
     if source == "ari":
-        return JsonVeil()
-    return HepVeil() if source == "hep" else LineVeil()
+        return JsonVeil(None if pseudonyms is None else masks_wire.json_mask(pseudonyms))
+    if source == "hep":
+        return HepVeil(None if pseudonyms is None else masks_wire.sip_mask(pseudonyms))
+    table = masks_wire.AGI if source == "agi" else masks_wire.AMI
+    return LineVeil(None if pseudonyms is None else masks_wire.line_mask(table, pseudonyms))
