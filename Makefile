@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CONFIG ?=
 PYTEST_FLAGS ?=
 
-.PHONY: help setup run test check bench lab lab-build lock clean
+.PHONY: help setup run test check bench fuzz lab lab-build lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 
 bench: setup lab-build ## measure speed, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+fuzz: setup ## a million random and mutated frames through every reader
+	for name in $$($(BIN)/python -m tests.fuzz names); do $(BIN)/python -m tests.fuzz $$name --frames 1000000; done
 
 lab-build: setup ## build the two real PBXs into .lab (once)
 	$(BIN)/python -m tests.lab build
