@@ -150,12 +150,7 @@ class Desk:
         if isinstance(news, LinkUp):
             if news.version is not None and news.version != self.around.version:
                 self.around = replace(self.around, version=news.version)
-            gaps = self.listening.up(news.door, news.at)
-            if self.backfill is not None:
-                for gap in gaps:
-                    if gap.blind:
-                        self.backfill.begin(gap)
-            return gaps
+            return self._filled(self.listening.up(news.door, news.at))
         if isinstance(news, Lost):
             return self.listening.lost(news.door, news.at, news.count, news.reason)
         if isinstance(news, LinkDown):
@@ -172,9 +167,17 @@ class Desk:
             return self.listening.overflow(news.at)
         for ask in self.relist:  # calls may have ended in what was lost
             ask()
-        gaps = self.listening.overflow_ended(news.at)
+        gaps = self._filled(self.listening.overflow_ended(news.at))
         for gap in gaps:  # those that began meanwhile
             self.board.correlator.mark_gap(gap.id)
+        return gaps
+
+    def _filled(self, gaps: list[Gap]) -> list[Gap]:
+        """Let the blind gaps that are over be read in Asterisk's own log, if it keeps one."""
+        if self.backfill is not None:
+            for gap in gaps:
+                if gap.blind:
+                    self.backfill.begin(gap)
         return gaps
 
 

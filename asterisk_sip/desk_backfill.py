@@ -14,7 +14,7 @@ from asterisk_sip.stores.base import Gap
 
 log = structlog.get_logger(__name__)
 
-ReadLog = Callable[[float, float], Awaitable[Sequence[ev.Event]]]
+ReadLog = Callable[[float, float], Awaitable[Sequence[ev.Backfilled]]]
 """Takes the begin and the end of a gap (seconds since 1970), gives what happened in it. Raises SourceError."""
 
 
@@ -41,7 +41,7 @@ class Backfill:
         if gap.ended_at is None:
             return
         self._pending += 1
-        task = asyncio.get_running_loop().create_task(self._read(gap.began_at.timestamp(), gap.ended_at.timestamp()))
+        task = asyncio.get_running_loop().create_task(self._read(gap, gap.ended_at.timestamp()))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
@@ -60,10 +60,11 @@ class Backfill:
         held, self._held = self._held, []
         return [*filled.events, *held]
 
-    async def _read(self, began_at: float, ended_at: float) -> None:
+    async def _read(self, gap: Gap, ended_at: float) -> None:
         events: Sequence[ev.Event] = ()
         try:
-            events = await self._read_log(began_at, ended_at)
+            read = await self._read_log(gap.began_at.timestamp(), ended_at)
+            events = [each._replace(gap_ids=(gap.id,)) for each in read]
             log.info("calls of the gap read from Asterisk's own log", pbx=self._pbx, calls=len(events))
         except SourceError as error:
             log.warning("Asterisk's own log of the gap cannot be read", pbx=self._pbx, reason=str(error))

@@ -292,3 +292,23 @@ def test_a_password_is_not_shown() -> None:
     settings = CelSettings("postgresql", url="postgresql://asterisk@db:5433/asterisk", password="hush")
     assert "hush" not in repr(settings)
     assert settings.place == "db:5433/asterisk"
+
+
+# What was known before the gap
+
+
+def test_what_the_line_said_before_the_gap_is_not_taken_for_the_end() -> None:
+    for heard in ("SIP 180 Ringing", "{HANGUPCAUSE(PJSIP/acme-1,tech)}"):
+        board, caller = Correlator(), ev.Channel("PJSIP/caller-1", "1.1", "1.1")
+        board.feed(ev.ChannelBegan(100.0, caller))
+        trunk = ev.Channel("PJSIP/acme-1", "1.2", "1.1", heard=heard)
+        board.feed(ev.DialBegan(101.0, caller, trunk, "1@acme"))
+        end = (
+            ev.HangupRequested(150.0, trunk._replace(heard=None), 17, None),
+            ev.DialEnded(150.0, trunk._replace(heard=None), "BUSY", None),
+            ev.HungUp(150.0, trunk._replace(heard=None), 17, None, None, "CEL"),
+            ev.HungUp(150.0, caller, 17, None, None, "CEL"),
+        )
+        [call] = told([ev.Backfilled(150.0, ("1.1",), end, ("g1",))], board=board)
+        assert call.gap_ids == ("g1",)
+        assert (call.disposition, call.evidence.source, call.sip.candidates) == ("busy", "CEL", (486, 600))

@@ -213,8 +213,8 @@ class Correlator(InFlight):
         return self.reconcile(event.channels, event.at, event.since)
 
     def _backfilled(self, event: ev.Backfilled) -> list[Call]:
-        known = self._calls.keys() | self._joined.keys()
-        if any(linkedid in self._generations and linkedid not in known for linkedid in event.linkedids):
+        in_flight = [self._calls.get(linkedid) or self._joined.get(linkedid) for linkedid in event.linkedids]
+        if not any(in_flight) and any(linkedid in self._generations for linkedid in event.linkedids):
             self.late_events += len(event.events)  # recorded already
             return []
         ended = []
@@ -224,6 +224,7 @@ class Correlator(InFlight):
         for call in (*ended, *touched):
             if call is not None:
                 call.partial = call.backfilled = True
+                call.gap_ids = tuple(dict.fromkeys((*call.gap_ids, *event.gap_ids)))
         return ended
 
     def _nothing(self, _event: ev.Booted | ev.HandlerReport | SipSeen) -> list[Call]:

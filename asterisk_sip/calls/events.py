@@ -187,12 +187,14 @@ class ChannelsListed(NamedTuple):
 class Backfilled(NamedTuple):
     """What Asterisk's own log (CEL) told afterwards of one call that began, went on or ended while nobody listened.
 
-    ``linkedids`` are all that the call had; ``events`` are in order, none of them is ``Backfilled``.
+    ``linkedids`` are all that the call had; ``events`` are in order, none of them is ``Backfilled``. ``gap_ids`` are
+    the gaps that hid it.
     """
 
     at: float
     linkedids: tuple[str, ...]
     events: tuple[Event, ...]
+    gap_ids: tuple[str, ...] = ()
 
 
 Event = (

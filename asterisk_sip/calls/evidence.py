@@ -101,7 +101,7 @@ def _seen_on_the_wire(attempt: Try, leg: Leg) -> tuple[list[Finding], list[str]]
     """
     findings: list[Finding] = []
     silent: list[str] = []
-    said = [(LINE, read_line(attempt.heard), says_nothing_came(attempt.heard))]
+    said = [(LINE, *_said_by_line(attempt, leg))]
     said += [(source, read_line(text), text is None) for source, text in leg.told]
     if leg.dialog is not None:
         said.insert(0, (HEP, leg.dialog.heard, leg.dialog.heard is None))
@@ -111,6 +111,17 @@ def _seen_on_the_wire(attempt: Try, leg: Leg) -> tuple[list[Finding], list[str]]
         elif nothing and attempt.answered_at is None:
             silent.append(source)
     return findings, silent
+
+
+def _said_by_line(attempt: Try, leg: Leg) -> tuple[Reading, bool]:
+    """Return what the line said was received, and whether it said: nothing.
+
+    Of a leg whose end was read in a log it last spoke before the gap: then only a final status still holds.
+    """
+    reading = read_line(attempt.heard)
+    if leg.cause_source is not None and (reading is None or reading[0] < FIRST_FINAL):
+        return None, False
+    return reading, says_nothing_came(attempt.heard)
 
 
 def _contradicts(winner: Finding, other: Finding) -> bool:

@@ -32,7 +32,7 @@ VISIBLE_AFTER_S = 2.0
 LOOK_BACK_S = 10.0
 """Rows from so long before a gap are read with it: what dialled whom is told when a call begins."""
 
-MAX_ROWS = 500_000
+MAX_ROWS = 200_000
 PAGE_ROWS = 500
 BLOCK_BYTES = 1 << 16
 CONNECT_TIMEOUT_S = 10.0
