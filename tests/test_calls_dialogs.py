@@ -308,6 +308,10 @@ def refused(*statuses: int) -> Dialogs:
     return dialogs
 
 
+def test_an_offer_without_a_codec_in_common_is_refused_after_100() -> None:
+    assert [dialog.code for dialog in refused(100, 488).unclaimed(60.0)] == [488]
+
+
 def test_a_call_refused_without_a_channel_is_handed_out_when_nobody_claims_it() -> None:
     dialogs = refused(404)
     assert dialogs.unclaimed(6.0) == []
@@ -316,8 +320,18 @@ def test_a_call_refused_without_a_channel_is_handed_out_when_nobody_claims_it() 
     assert dialogs.held == 0
 
 
-@pytest.mark.parametrize("statuses", [(100, 404), (100, 200), (200,)])
+@pytest.mark.parametrize("statuses", [(100, 404), (100, 183, 488), (100, 200), (200,)])
 def test_a_call_that_had_a_channel_waits_for_it(statuses: tuple[int, ...]) -> None:
     dialogs = refused(*statuses)
     assert dialogs.unclaimed(1000.0) == []
     assert dialogs.held == 1
+
+
+def test_the_first_calls_are_told_when_it_is_known_which_side_is_ours() -> None:
+    dialogs = Dialogs()
+    dialogs.feed(seen(1.0, request(), CALLER, PBX))
+    dialogs.feed(seen(1.1, response(404, "Not Found"), PBX, CALLER))
+    assert dialogs.unclaimed(10.0) == []
+    dialogs.feed(seen(11.0, request(call_id="b1"), PBX, CARRIER))
+    assert [dialog.call_id for dialog in dialogs.unclaimed(20.0)] == ["a1"]
+    assert dialogs.unclaimed(float("inf")) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from asterisk_sip.calls.sip_seen import Address, Party, SipMessage, SipSeen
+from asterisk_sip.calls.sip_seen import UDP, Address, Party, SipMessage, SipSeen
 from asterisk_sip.catalog.redress import Redress, redress_contact
 
 MAX_LADDER = 60
@@ -13,6 +13,7 @@ MAX_LINE = 200
 MAX_TOLD = 8  # Reason, Warning, Call-Info, Contact values kept of a message
 
 CHALLENGES = (401, 407)
+AFTER_TRYING = (488, 500)  # no codec in common; no session to be had
 
 
 class Step(NamedTuple):
@@ -36,6 +37,7 @@ class Dialog:
     invite: SipMessage  # the first one
     src: Address
     dst: Address
+    udp: bool = True
     sent: bool | None = None
     cseq: int = 0  # of the newest INVITE that opens the call
     branch: str | None = None
@@ -102,11 +104,14 @@ class Dialog:
     def refused_outright(self) -> bool:
         """Whether the PBX refused a call without making a channel of it.
 
-        Of every INVITE that gets a channel it says 100 first (res_pjsip_session.c ``new_invite``; seen on 16.28 and
-        22.10.1, also where the channel ends at once).
+        Of every INVITE that gets a channel it says 100 first, also where the channel ends at once; and what ends that
+        has a Reason header (res_pjsip_rfc3326). Only of an offer that fits no codec does it say 100 and make no channel
+        (res_pjsip_session.c ``new_invite``; seen on 16.28 and 22.10.1).
         """
         failed = self.ended_at is not None and self.answered_at is None and self.cancelled_at is None
-        return self.sent is False and failed and not self.tried
+        if self.sent is not False or not failed or self.alive_at is not None:
+            return False
+        return not self.tried or (self.code in AFTER_TRYING and not self.reasons)
 
     def take(self, seen: SipSeen) -> None:
         """Take a message of this dialog."""
@@ -189,6 +194,7 @@ class Dialog:
 def begin(seen: SipSeen, sent: bool | None) -> Dialog:
     """Return the dialog that an INVITE begins."""
     invite = seen.message
-    dialog = Dialog(invite.call_id, seen.at, invite, seen.src, seen.dst, sent, invite.cseq, invite.branch)
+    dialog = Dialog(invite.call_id, seen.at, invite, seen.src, seen.dst, seen.transport == UDP, sent)
+    dialog.cseq, dialog.branch = invite.cseq, invite.branch
     dialog._show(invite, seen.at, by_inviter=True)  # noqa: SLF001  of the same class
     return dialog

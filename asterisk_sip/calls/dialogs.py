@@ -96,10 +96,18 @@ class Dialogs:
         Other dialogs wait for their call: it may go on long after one of its legs ended.
         """
         found = []
+        undecided = []
         while self._ended and self._ended[0][0] <= now:
             dialog = self._get(self._ended.popleft()[1])
-            if dialog is not None and dialog.refused_outright:
+            if dialog is None:
+                continue
+            if dialog.sent is None:
+                dialog.sent = self.own.sent_between(dialog.src, dialog.dst, udp=dialog.udp)
+            if dialog.refused_outright:
                 found.append(self._remove(dialog))
+            elif dialog.sent is None:
+                undecided.append((now + self._claim_s, dialog.call_id))
+        self._ended.extend(undecided)
         return found
 
     def finish(self) -> list[Dialog]:

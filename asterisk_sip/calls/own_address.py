@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 from asterisk_sip.calls.bounded import Bounded
-from asterisk_sip.calls.sip_seen import Address, SipSeen
+from asterisk_sip.calls.sip_seen import UDP, Address, SipSeen
 
 K = TypeVar("K")
 
 MAX_ADDRESSES = 10_000
 MAX_OTHERS = 4  # who talks with so many others is told from who talks with fewer
 MARKS = ("Asterisk PBX", "FPBX-")
-UDP = 17
 
 
 class Addresses(NamedTuple):
@@ -68,14 +67,17 @@ class OwnAddresses:
 
     def sent(self, seen: SipSeen) -> bool | None:
         """Return whether the PBX sent this message: False when it received it, None as long as nobody can tell."""
-        src, dst = seen.src, seen.dst
+        return self.sent_between(seen.src, seen.dst, udp=seen.transport == UDP, sender=seen.sender)
+
+    def sent_between(self, src: Address, dst: Address, *, udp: bool, sender: str | None = None) -> bool | None:
+        """Return the same for whatever goes from ``src`` to ``dst``; ``sender`` is the host that told us of it."""
         told = _either(self._is_local(src), self._is_local(dst))
-        if told is None and seen.sender is not None and not _is_loopback(seen.sender):
-            told = _either(src[0] == seen.sender, dst[0] == seen.sender)
+        if told is None and sender is not None and not _is_loopback(sender):
+            told = _either(src[0] == sender, dst[0] == sender)
         if told is None and src[0] != dst[0]:
             told = _more(self._hosts, src[0], dst[0])
         if told is None:
-            told = self._by_ends(src, dst, udp=seen.transport == UDP)
+            told = self._by_ends(src, dst, udp=udp)
         if told is None:
             told = _either(bool(self._marked.get(src)), bool(self._marked.get(dst)))
         return told

@@ -7,6 +7,9 @@ from typing import NamedTuple
 Address = tuple[str, int]
 """Host and port."""
 
+UDP = 17
+"""The number of UDP among the IP protocols."""
+
 
 class Party(NamedTuple):
     """Who a From, To or P-Asserted-Identity header names."""
@@ -65,7 +68,7 @@ class SipSeen(NamedTuple):
     message: SipMessage
     src: Address
     dst: Address
-    transport: int = 17  # number of the IP protocol
+    transport: int = UDP  # number of the IP protocol
     sender: str | None = None
 
 
