@@ -96,7 +96,7 @@ class AmiConfig(_Connection):
     login_timeout_s: Seconds = 10.0
     ping_interval_s: Seconds = 10.0
     ping_timeout_s: Seconds = 10.0
-    gather_ms: int = Field(75, ge=0, le=1_000)
+    gather_ms: int = Field(90, ge=0, le=1_000)
 
     @field_validator("secret")
     @classmethod

@@ -60,7 +60,7 @@ class StoreConfig(Section):
     url: PostgresqlUrl | None = None
     password: Annotated[Secret | None, Derived()] = None
     password_file: FilePath | None = None
-    flush_ms: int = Field(5, ge=0, le=10_000)
+    flush_ms: int = Field(0, ge=0, le=10_000)
 
     @field_validator("password_file")
     @classmethod

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 SLICE_EVENTS = 500  # how many events are worked on before the loop may turn to the sockets
 TICK_S = 0.2
+LOOK_FOR_UNSAVED_S = 1.0  # most calls that fail are over sooner: they are written once, as records
 SAVE_EVERY_S = 2.0
 EXPIRE_EVERY_S = 10.0
 LISTENED_EVERY_S = 5.0
@@ -145,11 +146,13 @@ class Pipeline:
         self._flush.set()
 
     async def _tick(self) -> None:
-        expire_at = listened_at = 0.0
+        expire_at = listened_at = save_at = 0.0
         while True:
             await asyncio.sleep(TICK_S)
             now, ticks = self.clock(), time.monotonic()
-            self._save_open(now, SAVE_EVERY_S)
+            if ticks >= save_at:
+                save_at = ticks + LOOK_FOR_UNSAVED_S
+                self._save_open(now, SAVE_EVERY_S)
             for desk in self.desks:
                 self._waiting.gaps += desk.listening.tick(now)
                 settled = desk.board.due(ticks)

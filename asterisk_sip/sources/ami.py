@@ -49,7 +49,7 @@ class AmiSettings:
     retry_max_s: float = 60.0
     auth_retry_s: float = 300.0
     max_message_bytes: int = ami_wire.DEFAULT_MAX_MESSAGE_BYTES
-    gather_ms: int = 75
+    gather_ms: int = 90
 
     def __repr__(self) -> str:
         """Leave the secret out."""

@@ -17,7 +17,7 @@ from asterisk_sip.sources.listener import Listener, Losses, Teller
 
 __all__ = ["ActionManager", "Listener", "Losses", "WireProtocol"]
 
-BACKLOG_BYTES = 1 << 15
+BACKLOG_BYTES = 1 << 16
 """A read of so much means that more waits: then there is no pause."""
 
 

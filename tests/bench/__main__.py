@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import statistics
@@ -11,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bench import live, stream
+from tests.bench import live, reader, stream
 
 ROOT = Path(__file__).parents[2]
-EVENTS = 60_000
+EVENTS = 200_000
 ROUNDS = 3
 READERS = ("floor", "panoramisk", "wire", "records")
 SENTENCES = {
@@ -38,6 +39,7 @@ def measure(mask: str, folder: Path) -> tuple[int, dict[str, list[dict[str, Any]
                 for name in READERS:
                     sys.stderr.write(f"round {number + 1} of {ROUNDS}: {SENTENCES[name]}\n")
                     database = folder / f"{mask[:4]}{number}.db"
+                    asyncio.run(reader.new_database(database))
                     command = [sys.executable, "-m", "tests.bench.reader", name, port, str(database)]
                     results[name].append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
         finally:
