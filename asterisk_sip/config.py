@@ -32,6 +32,7 @@ from asterisk_sip.config_model import (
     TrunkRule,
 )
 from asterisk_sip.config_secrets import SECRETS, SecretFinder, misplaced, variable_stem
+from asterisk_sip.config_sinks import DeliveryConfig
 from asterisk_sip.errors import ConfigError
 
 __all__ = [
@@ -175,9 +176,10 @@ class _Draft:
                 pbx["ami"] = {}
 
     def _anchor_paths(self) -> None:
-        store = self._tree.setdefault("store", {})
-        if isinstance(store, dict):
-            store.setdefault("path", str(StoreConfig.model_fields["path"].default))
+        for section, model, key in (("store", StoreConfig, "path"), ("delivery", DeliveryConfig, "dead_letters")):
+            table = self._tree.setdefault(section, {})
+            if isinstance(table, dict):
+                table.setdefault(key, str(model.model_fields[key].default))
         for path in key_paths(Config):
             if value_type(Config, path) is not Path:
                 continue

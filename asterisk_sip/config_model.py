@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_valida
 
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keys import key_paths, shown
+from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
 from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
 
 
@@ -120,6 +121,8 @@ class Config(Section):
     records: RecordsConfig = RecordsConfig()
     store: StoreConfig = StoreConfig()
     journal: JournalConfig | None = None
+    sink: SinksConfig = SinksConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()
     warnings: Annotated[tuple[str, ...], Derived()] = ()

@@ -19,24 +19,23 @@ from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_doors, open_hep, sip_addresses
+from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.journal import Journal
-from asterisk_sip.stores.base import Store
-from asterisk_sip.stores.place import StorePlace
+from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
 
 
 async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | None = None) -> None:
-    """Run until SIGTERM or SIGINT: store first, then pipeline, then sources; stopped the other way round.
+    """Run until SIGTERM or SIGINT: store first, then sinks, pipeline, sources; stopped the other way round.
 
     Raises StoreError when the store cannot be opened.
     """
     for warning in config.warnings:
         log.warning(warning)
-    place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
-    store = place.store(config.records.keep)
+    store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
         async with journal_kept(config.journal) as journal:
@@ -47,18 +46,26 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
 
 async def _serve(
     config: Config,
-    store: Store,
+    store: SqliteStore,
     journal: Journal | None,
     on_stored: Callable[[list[CallRecord]], None] | None,
 ) -> None:
+    couriers = open_sinks(config, store)
+
+    def stored(records: list[CallRecord]) -> None:
+        couriers.wake()
+        if on_stored is not None:
+            on_stored(records)
+
     pipeline = Pipeline(
         store,
         inbox_max_events=config.pipeline.inbox_max_events,
         flush_s=config.store.flush_ms / 1000,
-        on_stored=on_stored,
+        on_stored=stored,
     )
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
     stop = _stop_event()
+    couriers.start()
     async with asyncio.TaskGroup() as rooms:
         sources: list[Source] = []
         for pbx in config.pbx:
@@ -81,6 +88,7 @@ async def _serve(
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
+    await couriers.stop(config.delivery.drain_s)
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
 

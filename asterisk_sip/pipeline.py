@@ -212,7 +212,7 @@ class Pipeline:
             self._tell_store(str(error))
             return False
         self._tell_store(None)
-        if self.on_stored is not None and batch.records:
+        if self.on_stored is not None and (batch.records or batch.gaps):
             self.on_stored(batch.records)
         return True
 

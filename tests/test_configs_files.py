@@ -37,7 +37,7 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values of a TOML tree by key path, ``pbx[].ami.port`` for entries of lists of tables."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             found |= leaves(value, f"{prefix}{key}.")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             for entry in value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.errors import StoreError
@@ -178,6 +178,20 @@ def gap_json(gap: Gap) -> dict[str, str | bool | None]:
         "reason": gap.reason,
         "blind": gap.blind,
     }
+
+
+def gap_from_json(data: dict[str, Any]) -> Gap:
+    """Rebuild a gap from what ``gap_json`` gave. Raises KeyError, TypeError or ValueError when it is none."""
+    ended_at = data["ended_at"]
+    return Gap(
+        data["id"],
+        data["pbx"],
+        data["source"],
+        datetime.fromisoformat(data["began_at"]),
+        None if ended_at is None else datetime.fromisoformat(ended_at),
+        data["reason"],
+        data["blind"],
+    )
 
 
 def ended_at(record: CallRecord) -> datetime:

@@ -1,0 +1,74 @@
+"""Where records go beside the store, as types: files, standard output, and what others add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
+
+from asterisk_sip.config_types import FilePath, Line, Name, Seconds, Section, filled
+
+Kind = Literal["failure", "answered", "gap"]
+Wants = Annotated[tuple[Kind, ...], Strict(strict=False), AfterValidator(filled)]
+
+
+class _Sink(Section):
+    """What every sink has. The name is that of its cursor: renamed, it begins with what comes from then on."""
+
+    name: Name
+    wants: Wants = ("failure",)
+
+
+class JsonlConfig(_Sink):
+    """A file with one JSON line a record."""
+
+    path: FilePath
+    max_mb: int = Field(100, ge=1, le=1_048_576)
+    max_hours: int = Field(24, ge=1, le=8_784)
+    keep_files: int = Field(14, ge=0, le=100_000)
+    fsync: Literal["always", "never"] = "always"
+
+
+class StdoutConfig(_Sink):
+    """One JSON line a record on standard output."""
+
+    name: Name = "stdout"
+
+
+class PluginConfig(_Sink):
+    """A sink that another package adds by an entry point ``asterisk_sip.sinks``; ``options`` are its own."""
+
+    entry: Line
+    options: dict[str, Any] = Field(default={})
+
+
+class SinksConfig(Section):
+    """All sinks."""
+
+    jsonl: Annotated[tuple[JsonlConfig, ...], Strict(strict=False)] = ()
+    stdout: StdoutConfig | None = None
+    plugin: Annotated[tuple[PluginConfig, ...], Strict(strict=False)] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a sink."""
+        return bool(self.jsonl or self.stdout or self.plugin)
+
+
+class DeliveryConfig(Section):
+    """How patiently the sinks are served."""
+
+    timeout_s: Seconds = 30.0
+    retry_min_s: Seconds = 0.5
+    retry_max_s: Annotated[Seconds, Field(validate_default=True)] = 60.0
+    drain_s: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 10.0
+    dead_letters: FilePath = Path("dead-letters")
+
+    @field_validator("retry_max_s")
+    @classmethod
+    def _not_below_min(cls, value: float, info: ValidationInfo) -> float:
+        lowest = info.data.get("retry_min_s", 0)
+        if value < lowest:
+            raise ValueError(f"must not be less than retry_min_s ({lowest:g})")
+        return value

@@ -1,0 +1,81 @@
+"""Makes the sinks of the configuration, each with its courier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from asterisk_sip.config import Config
+from asterisk_sip.config_sinks import JsonlConfig, PluginConfig
+from asterisk_sip.errors import ConfigError
+from asterisk_sip.sinks.base import Sink
+from asterisk_sip.sinks.courier import Courier, CourierSettings
+from asterisk_sip.sinks.couriers import Couriers
+from asterisk_sip.sinks.dead_letters import DeadLetters
+from asterisk_sip.sinks.jsonl import JsonlSettings, JsonlSink
+from asterisk_sip.sinks.stdout import StdoutSink
+from asterisk_sip.sinks.store import StoreSink
+from asterisk_sip.stores.place import StorePlace
+from asterisk_sip.stores.spool import Spool
+
+GROUP = "asterisk_sip.sinks"
+"""The entry points by which other packages add sinks."""
+
+
+STORE = "store"
+"""The name of the sink that writes to the database which ``store.url`` names."""
+
+
+def delivers(config: Config) -> bool:
+    """Return whether anything is delivered anywhere: then what is recorded is kept until it was."""
+    return config.sink.any or config.store.url is not None
+
+
+def open_sinks(config: Config, spool: Spool) -> Couriers:
+    """Return the couriers for every sink. Raises ConfigError for a sink that nobody installed, or two of one name."""
+    delivery = config.delivery
+    settings = CourierSettings(delivery.timeout_s, delivery.retry_min_s, delivery.retry_max_s)
+    dead = DeadLetters(delivery.dead_letters)
+    sinks: dict[str, Sink] = {}
+    for key, name, sink in _sinks(config):
+        if name in sinks:
+            raise ConfigError("the configuration", [(f"{key}.name", f"{name!r} is already the name of another sink")])
+        sinks[name] = sink
+    return Couriers([Courier(name, sink, spool, dead, settings) for name, sink in sinks.items()], spool)
+
+
+def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:
+    """Give the key in the configuration, the name and the sink itself, of each."""
+    if config.store.url is not None:
+        place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
+        yield "store", STORE, StoreSink(place.store(config.records.keep))
+    for number, jsonl in enumerate(config.sink.jsonl):
+        yield f"sink.jsonl[{number}]", jsonl.name, JsonlSink(_jsonl_settings(jsonl))
+    if config.sink.stdout is not None:
+        yield "sink.stdout", config.sink.stdout.name, StdoutSink(frozenset(config.sink.stdout.wants))
+    for number, plugin in enumerate(config.sink.plugin):
+        yield f"sink.plugin[{number}]", plugin.name, _plugin(plugin, f"sink.plugin[{number}]")
+
+
+def _jsonl_settings(config: JsonlConfig) -> JsonlSettings:
+    return JsonlSettings(
+        Path(config.path), frozenset(config.wants), config.max_mb, config.max_hours, config.keep_files, config.fsync
+    )
+
+
+def _plugin(config: PluginConfig, key: str) -> Sink:
+    """Make a sink of another package, by its entry point."""
+    installed = entry_points(group=GROUP)
+    found = [point for point in installed if point.name == config.entry]
+    if not found:
+        names = ", ".join(sorted(point.name for point in installed)) or "none"
+        raise ConfigError(
+            "the configuration", [(f"{key}.entry", f"no package adds {config.entry!r}; there is: {names}")]
+        )
+    try:
+        sink: Sink = found[0].load()(config.name, dict(config.options))
+    except Exception as error:
+        raise ConfigError("the configuration", [(key, f"{config.entry} does not start: {error}")]) from error
+    sink.wants = frozenset(config.wants)
+    return sink
