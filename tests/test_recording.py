@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
@@ -15,9 +16,13 @@ import pytest
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord, to_json
 from asterisk_sip.errors import SourceError
+from asterisk_sip.sources import handler_wire, hep_wire
 from asterisk_sip.sources.journal_wire import Frame, Kind, encode, first_line
+from asterisk_sip.sources.pseudonyms_wire import Pseudonyms
 from asterisk_sip.sources.recording import Replay
+from asterisk_sip.sources.veil_wire import veil
 from tests.cases import TRUNKS, all_cases
+from tests.hep_packets import CALLER, PBX, packet, request, response
 
 END = b"\r\n\r\n"
 CASES = all_cases()
@@ -162,6 +167,48 @@ def test_ari_lines_are_read_as_they_are_and_as_an_array(ami: Path, tmp_path: Pat
     array = tmp_path / "events.json"
     array.write_text(json.dumps(lines, indent=1))
     assert replayed(array) == wanted
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("key", [None, b"a key"])
+def test_sip_messages_and_reports_are_read_from_a_journal_through_its_veil(
+    packed: bool, key: bytes | None, tmp_path: Path
+) -> None:
+    """A call refused without a channel: only HEP tells of it. And one that only a hangup handler told of."""
+    at = 1_790_000_000.25
+    sent = [packet(request(), packed=packed), packet(response(404, "Not Found"), src=PBX, dst=CALLER, at=at + 0.1)]
+    hep = [veil("hep", key).feed(hep_wire.with_sender(data, PBX[0])) for data in sent]
+    line = (
+        f"v=1 uniqueid=1.2 linkedid=1.2 channel={b64('PJSIP/x-00000001')} state=Ring number={b64('5550100')} cause=21"
+    )
+    report = veil("agi", key).feed(handler_wire.record(line, at))
+    path = tmp_path / "x.journal"
+    path.write_bytes(
+        journal(
+            (at, "pbx1", "hep", "run", b""),
+            (at, "pbx1", "agi", "run", b""),
+            *((at, "pbx1", "hep", "data", data) for data in hep),
+            (at, "pbx1", "agi", "data", report),
+        )
+    )
+    refused, reported = sorted(replayed(path), key=lambda record: record.sip.code != 404)
+    assert (refused.sip.code, refused.sip_call_id) == (404, "a1")
+    assert (reported.linkedid, reported.q850.cause) == ("1.2", 21)
+    number = "5550100" if key is None else Pseudonyms(key).number("5550100")
+    assert (refused.caller.number, reported.caller.number) == (number, number)
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(b"=" + text.encode()).decode()
+
+
+def test_the_sender_of_a_packet_is_kept_with_it() -> None:
+    data = packet(request())
+    kept = hep_wire.with_sender(data, "192.0.2.10")
+    assert hep_wire.sender_of(kept) == "192.0.2.10"
+    assert hep_wire.sender_of(data) is None
+    assert hep_wire.parse(kept) == hep_wire.parse(data)
+    assert hep_wire.with_sender(bytes(65_530), "192.0.2.10") == bytes(65_530)
 
 
 def test_a_folder_is_read_file_after_file_and_an_empty_one_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from asterisk_sip.calls import events as ev
-from asterisk_sip.sources import ami_wire, ari_wire, handler_wire
+from asterisk_sip.sources import ami_wire, ari_wire, handler_wire, hep_wire
 from asterisk_sip.sources.ami_clock_wire import Fields
 
 
@@ -105,5 +105,31 @@ class AgiDecoder:
         return events
 
 
-DECODERS: dict[str, Callable[[], Decoder]] = {"ami": AmiDecoder, "ari": AriDecoder, "agi": AgiDecoder}
+class HepDecoder:
+    """HEP: a datagram a frame."""
+
+    def __init__(self) -> None:
+        self._reader = hep_wire.Reader()
+
+    def feed(self, data: bytes, at: float) -> list[ev.Event]:  # noqa: ARG002  a datagram tells its time
+        """Take one datagram."""
+        return [*self._reader.feed(data, hep_wire.sender_of(data))]
+
+    @property
+    def version(self) -> str | None:
+        """SIP does not tell it."""
+        return None
+
+    @property
+    def unreadable(self) -> int:
+        """Datagrams that hold no SIP message one can use."""
+        return self._reader.unreadable
+
+
+DECODERS: dict[str, Callable[[], Decoder]] = {
+    "ami": AmiDecoder,
+    "ari": AriDecoder,
+    "agi": AgiDecoder,
+    "hep": HepDecoder,
+}
 """By the name of the door, as a frame has it."""

@@ -100,11 +100,11 @@ class Recording:
     def _events(self, objects: list[tuple[dict[str, object], str]]) -> Iterator[Frame]:
         for data, text in objects:
             ami = json_wire.ami_message(data)
-            ari = None if ami is not None else json_wire.ari_message(data, text)
+            door = json_wire.door_of(data)
             if ami is not None:
                 yield Frame(0.0, "", "ami", "data", ami)
-            elif ari is not None:
-                yield Frame(0.0, "", "ari", "data", ari)
+            elif door is not None:
+                yield Frame(0.0, "", door, "data", json_wire.line_of(text))
             else:
                 self._no_event += 1
 

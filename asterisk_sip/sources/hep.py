@@ -163,7 +163,7 @@ class HepSource:
             return
         door.packets += 1
         door.silent_since = time.monotonic()
-        self._tell(door.listener.raw, hep_wire.without_password(data))
+        self._tell(door.listener.raw, hep_wire.with_sender(hep_wire.without_password(data), sender))
         events = door.reader.read(packet, sender)
         if events:
             heard.setdefault(door.pbx, (door, []))[1].extend(events)

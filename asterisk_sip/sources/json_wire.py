@@ -105,8 +105,13 @@ def _values(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def ari_message(data: Mapping[str, Any], text: str) -> bytes | None:
-    """Return an ARI message as one line; None when the object is none."""
-    if not isinstance(data.get("type"), str):
-        return None
+def door_of(data: Mapping[str, Any]) -> str | None:
+    """Return the door whose message an object is as it stands: ``ari``, ``agi``; None when it is of no such door."""
+    if isinstance(data.get("type"), str):
+        return "ari"
+    return "agi" if data.get("door") == "agi" else None
+
+
+def line_of(text: str) -> bytes:
+    """Return an object's text as one line."""
     return text.replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n"

@@ -35,26 +35,18 @@ AMI = (
 )
 """AMI's headers (main/manager*.c, res_parking, app_queue, cdr_manager, cel_manager), by patterns of their names."""
 
-AGI = (
-    ("number", r"agi_(?:callerid|dnid|rdnis|extension)"),
-    ("words", r"agi_calleridname"),
-    ("channel", r"agi_channel"),
-    ("report", r"agi_arg_\d+"),
-    (STAYS, r"agi_(?:uniqueid|request|network.*|language|type|version|context|priority|threadid|callingp.*|enhanced)"),
-)
-"""AGI's headers (res/res_agi.c ``setup_env``)."""
-
 ARI = (
     ("number", r"number|exten|caller_rdnis|destination_exten|parkee_exten"),
+    ("report", r"report"),
     ("words", r"person"),
     ("channel", r"name"),
     ("forward", r"forward"),
     ("dial_string", r"dialstring|parker_dial_string|uri|aor"),
     ("application", r"app_data|dialplan_app_data|value|args"),
     (STAYS, r"id|type|timestamp|.*time|.*uniqueid|linkedid|protocol_id|state|language|.*context|variable|cause_txt"),
-    (STAYS, r"asterisk_id|application|technology|.*bridge_.*|creator|channels|dialstatus|since|version|resource"),
+    (STAYS, r"asterisk_id|application|technology|.*bridge_.*|creator|channels|dialstatus|since|version|resource|door"),
 )
-"""ARI's keys (rest-api/api-docs/*.json). ``person``: the ``name`` that stands beside a number."""
+"""ARI's keys (rest-api/api-docs/*.json), and that of a report by AGI. ``person``: the ``name`` beside a number."""
 
 SIP = (
     ("address", r"from|f|to|t|contact|m|p-asserted-identity|p-preferred-identity|p-associated-uri|p-called-party-id"),
@@ -143,9 +135,9 @@ class Address:
         return match["scheme"] + self._pseudonyms.number(match["user"]) + end
 
 
-def line_mask(table: tuple[tuple[str, str], ...], pseudonyms: Pseudonyms) -> Mask:
-    """Return what masks lines of ``Key: value``, as AMI and AGI have them."""
-    mask_of = rules(table, masks_of(pseudonyms))
+def line_mask(pseudonyms: Pseudonyms) -> Mask:
+    """Return what masks lines of ``Key: value``, as AMI has them."""
+    mask_of = rules(AMI, masks_of(pseudonyms))
 
     @lru_cache(maxsize=16_384)
     def masked(line: str) -> str:
@@ -162,7 +154,7 @@ def line_mask(table: tuple[tuple[str, str], ...], pseudonyms: Pseudonyms) -> Mas
 
 
 def json_mask(pseudonyms: Pseudonyms) -> Callable[[Any], Any]:
-    """Return what masks an ARI message."""
+    """Return what masks an ARI message, or a report by AGI."""
     mask_of = rules(ARI, masks_of(pseudonyms))
 
     def masked(value: Any, key: str) -> Any:

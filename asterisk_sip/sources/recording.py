@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from asterisk_sip.calls import enrich, state
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.model import CallRecord, gap_id
+from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.sources.ami_frame_wire import BANNER
 from asterisk_sip.sources.decoders import DECODERS, AmiDecoder, Decoder
@@ -49,7 +50,10 @@ class Replay:
         *,
         only: str | None = None,
         settle_s: float = SETTLE_S,
+        addresses: Mapping[str, Addresses] | None = None,
     ) -> None:
+        """``addresses``: what the configuration tells of the SIP addresses of each PBX, by its name."""
+        self._addresses = addresses or {}
         self._around = around
         self._limits = limits or Limits()
         self._only = only
@@ -88,7 +92,9 @@ class Replay:
         heard = self._heard.get(frame.pbx)
         if heard is None:
             around = self._around if not frame.pbx else replace(self._around, pbx=frame.pbx)
-            heard = self._heard[frame.pbx] = Heard(around, self._limits, self._settle_s)
+            heard = self._heard[frame.pbx] = Heard(
+                around, self._limits, self._settle_s, self._addresses.get(around.pbx)
+            )
         yield from heard.feed(frame)
 
     def _finish(self, pbx: str) -> Iterator[Ended]:
@@ -106,8 +112,11 @@ class Replay:
 class Heard:
     """One PBX as some recordings tell of it: all its doors lead to one core."""
 
-    def __init__(self, around: enrich.Surroundings, limits: Limits, settle_s: float) -> None:
+    def __init__(
+        self, around: enrich.Surroundings, limits: Limits, settle_s: float, addresses: Addresses | None
+    ) -> None:
         self._around = around
+        self._addresses = addresses
         self._fixed_version = around.version
         self._limits = limits
         self._settle_s = settle_s
@@ -126,7 +135,8 @@ class Heard:
     def board(self) -> Switchboard:
         """The core. With several doors, an ended call waits for what another still tells, as in the daemon."""
         if self._board is None:
-            self._board = Switchboard(self._limits, settle_s=self._settle_s if len(self._doors) > 1 else 0.0)
+            settle_s = self._settle_s if len(self._doors) > 1 else 0.0
+            self._board = Switchboard(self._limits, settle_s=settle_s, addresses=self._addresses)
         return self._board
 
     def feed(self, frame: Frame) -> Iterator[Ended]:

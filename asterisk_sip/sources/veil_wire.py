@@ -67,7 +67,7 @@ def hidden_lines(data: bytes) -> bytes:
 
 
 class LineVeil:
-    """For AMI and AGI: a stream of lines, cut anywhere. A line is held back until it is whole."""
+    """For AMI: a stream of lines, cut anywhere. A line is held back until it is whole."""
 
     def __init__(self, mask: Masker | None = None) -> None:
         self._mask = mask
@@ -89,7 +89,7 @@ class LineVeil:
 
 
 class JsonVeil:
-    """For ARI: lines with a JSON object each. What is no JSON is left out."""
+    """For ARI and AGI: lines with a JSON object each. What is no JSON is left out."""
 
     def __init__(self, mask: Callable[[Any], Any] | None = None) -> None:
         self._mask = mask
@@ -170,9 +170,8 @@ def _hidden(value: Any) -> Any:
 def veil(source: str, key: bytes | None = None) -> Veil:
     """Return the veil for a door (``ami``, ``ari``, ``hep``, ``agi``). With a key, numbers and names become tokens."""
     pseudonyms = None if key is None else Pseudonyms(key)
-    if source == "ari":
-        return JsonVeil(None if pseudonyms is None else masks_wire.json_mask(pseudonyms))
+    if source == "ami":
+        return LineVeil(None if pseudonyms is None else masks_wire.line_mask(pseudonyms))
     if source == "hep":
         return HepVeil(None if pseudonyms is None else masks_wire.sip_mask(pseudonyms))
-    table = masks_wire.AGI if source == "agi" else masks_wire.AMI
-    return LineVeil(None if pseudonyms is None else masks_wire.line_mask(table, pseudonyms))
+    return JsonVeil(None if pseudonyms is None else masks_wire.json_mask(pseudonyms))
