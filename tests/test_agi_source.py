@@ -112,7 +112,7 @@ async def test_a_report_can_be_recorded_as_one_line_of_json() -> None:
 async def test_what_is_no_report_is_refused_counted_and_logged_once() -> None:
     one = Heard()
     with capture_logs() as logs:
-        async with listening(one) as source:
+        async with listening(one, deadline_ms=50) as source:
             for _ in range(3):
                 for data in (
                     b"GET / HTTP/1.1\r\n\r\n",
@@ -126,6 +126,22 @@ async def test_what_is_no_report_is_refused_counted_and_logged_once() -> None:
     warnings = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert sorted(set(warnings)) == sorted(warnings)
     assert "no PBX of that name reports here (told once)" in warnings
+
+
+async def test_an_end_that_the_caller_wrote_is_not_taken_for_the_true_one() -> None:
+    """Asterisk writes line by line: what he wrote may come as a whole before the rest."""
+    one = Heard()
+    data = request("55\n\nagi_threadid: 1\nagi_arg_1: v=1\n\n", GOOD)
+    forged_end = data.index(b"v=1\n\n") + len(b"v=1\n\n")
+    async with listening(one) as source:
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        writer.write(data[:forged_end])
+        await writer.drain()
+        await asyncio.sleep(0.05)  # let it be read by itself
+        writer.write(data[forged_end:])
+        assert await reader.read() == b""
+        writer.close()
+    assert [type(event) for event in one.events] == [ev.HandlerReport]
 
 
 async def test_many_made_up_paths_do_not_fill_log_or_memory() -> None:

@@ -21,7 +21,7 @@ CALLER = ev.Channel(
 
 def caller(at: float = 10.0, *, up: bool = False, **told: object) -> ev.HandlerReport:
     """The report of the channel that the call began with."""
-    report = ev.HandlerReport(at, "AGI", CALLER._replace(up=up), began_at=1.0, cause=17, caller=LINKED)
+    report = ev.HandlerReport(at, "AGI", CALLER._replace(up=up), began_at=1.0, cause=17, caller=LINKED, root=LINKED)
     return report._replace(**told)  # type: ignore[arg-type]  # fields by name
 
 
@@ -33,8 +33,8 @@ def leg(
     channel = ev.Channel(name, f"1795520000.{number}", LINKED, up=up, call_id=f"b{number}@acme")
     texts = ((name, heard),) if heard is not None else ()
     report = ev.HandlerReport(
-        at, "AGI", channel, True, began, dialled="608@acme", caller=LINKED, heard=texts, requested=True, cause=17
-    )
+        at, "AGI", channel, True, began, dialled="608@acme", heard=texts, requested=True, cause=17
+    )._replace(caller=LINKED, root=LINKED)
     return report._replace(**told)  # type: ignore[arg-type]  # fields by name
 
 
@@ -144,6 +144,13 @@ def test_of_a_callers_report_alone_the_codes_are_known_but_not_the_order() -> No
     assert (told.sip.code, told.partial) == (486, True)
 
 
+def test_of_a_callers_report_alone_a_leg_that_heard_nothing_is_not_known() -> None:
+    told = record(caller(dial_status="NOANSWER", cause=16))
+    assert (told.disposition, told.sip.code, told.attempts) == ("unknown", None, ())
+    no_leg_at_all = record(caller(dial_status="CHANUNAVAIL", cause=3))
+    assert no_leg_at_all.disposition == "unreachable"
+
+
 def test_of_a_callers_report_alone_an_answer_is_known_and_no_rescue_claimed() -> None:
     heard = (("PJSIP/globex-00000002", "SIP 200 OK"), ("PJSIP/acme-00000001", "SIP 503 No"))
     told = record(caller(heard=heard, dial_status="ANSWER", up=True, answered_at=4.0, requested=True, cause=16))
@@ -156,7 +163,7 @@ def test_without_the_hook_a_call_begins_at_the_second_in_its_uniqueid() -> None:
     assert told.started_at.timestamp() == 1795520000.0
 
 
-def test_legs_alone_wait_for_a_caller_that_will_report() -> None:
+def test_legs_wait_for_a_caller_that_will_report() -> None:
     board = Switchboard()
     board.feed(leg(1, "SIP 503 No", 2.0, 3.0, cause=34), 3.0)
     assert board.due(3000.0) == []
@@ -165,8 +172,40 @@ def test_legs_alone_wait_for_a_caller_that_will_report() -> None:
     assert len(call.tries) == 1
 
 
+def behind_local(*, half_reports: bool) -> CallRecord:
+    """A caller dials a Local channel, behind which a trunk refuses."""
+    name = "Local/608@out-00000001"
+    one = leg(1, None, 1.5, 4.0)
+    one = one._replace(channel=one.channel._replace(name=f"{name};1"))
+    two = caller(3.9, channel=CALLER._replace(name=f"{name};2", uniqueid="1795520000.2"), began_at=1.6)
+    behind = leg(3, "SIP 608 Rejected", 2.0, 3.5, caller="1795520000.2" if half_reports else LINKED)
+    return record(one, *([two] if half_reports else []), behind, caller(dial_status="NOANSWER"))
+
+
+def test_a_leg_behind_a_local_channel_is_told_instead_of_it() -> None:
+    for half_reports in (True, False):
+        told = behind_local(half_reports=half_reports)
+        assert [attempt.channel for attempt in told.attempts] == ["PJSIP/acme-00000003"]
+        assert (told.sip.code, told.partial) == (608, False)
+
+
+def test_the_end_of_a_local_half_is_not_the_end_of_the_call() -> None:
+    board = Switchboard()
+    half = CALLER._replace(name="Local/608@out-00000001;2", uniqueid="1795520000.2")
+    board.feed(caller(3.0, channel=half), 3.0)
+    assert board.due(1000.0) == []
+
+
+def test_a_caller_who_left_a_queue_in_vain_and_one_who_gave_up_there() -> None:
+    heard = (("PJSIP/acme-00000001", "SIP 180 Ringing"),)
+    timed_out = record(caller(heard=heard, up=True, requested=True, cause=16, queue_status="TIMEOUT"))
+    gave_up = record(caller(heard=heard, up=True, requested=True, cause=16))
+    assert (timed_out.outcome.value, timed_out.disposition) == ("failed", "no_answer")
+    assert (gave_up.outcome.value, gave_up.disposition) == ("abandoned", "cancelled")
+
+
 def test_legs_that_name_no_caller_are_told_after_a_while() -> None:
-    [told] = records(leg(1, "SIP 503 No", 2.0, 3.0, caller=""))
+    [told] = records(leg(1, "SIP 503 No", 2.0, 3.0, caller="", root=""))
     assert told.sip.code == 503
 
 
@@ -231,7 +270,7 @@ def test_the_caller_may_tell_of_a_leg_by_the_name_it_had() -> None:
 def test_a_call_in_flight_keeps_its_reports_until_it_ends() -> None:
     board = Switchboard()
     board.feed(ev.ChannelBegan(1.0, CALLER), 1.0)
-    board.feed(leg(1, "SIP 608 Rejected", 2.0, 3.0, caller=""), 3.0)
+    board.feed(leg(1, "SIP 608 Rejected", 2.0, 3.0, caller="", root=""), 3.0)
     assert board.due(5000.0) == []
     assert len(board.reports) == 1
 

@@ -141,8 +141,8 @@ class HandlerReport(NamedTuple):
 
     ``source`` is the way it came: ``UserEvent`` or ``AGI``. ``channel`` holds its own facts. ``heard`` are the status
     lines it knows of: (name of the dialled channel, ``SIP 486 Busy Here``), of each leg that the channel dialled, or of
-    itself when it was dialled. ``requested``: the far end ended it. ``caller`` is the uniqueid of the channel that will
-    report for the whole call, empty when no handler is hooked in there.
+    itself when it was dialled. ``requested``: the far end ended it. ``caller`` is the uniqueid of the channel that
+    dialled it, ``root`` that of the one the call began with; both are empty where no handler is hooked in there.
     """
 
     at: float
@@ -156,7 +156,9 @@ class HandlerReport(NamedTuple):
     requested: bool = False
     dialled: str | None = None  # of a dialled leg: the dial string without its technology
     answered_ms: int | None = None  # of a caller: how long its last answered Dial lasted from the answer on
+    queue_status: str | None = None  # of a caller: how it left its last Queue
     caller: str = ""
+    root: str = ""
     heard: tuple[tuple[str, str], ...] = ()
 
 

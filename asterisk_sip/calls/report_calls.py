@@ -11,7 +11,7 @@ Rules: seen on 16.28 and 22.10.1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -23,6 +23,10 @@ from asterisk_sip.calls.reports import plain_name
 DIAL_STATUSES = {3: "CHANUNAVAIL", 17: "BUSY", 20: "CHANUNAVAIL", 34: "CONGESTION"}
 """What DialEnd says for the cause of a refused leg (main/dial.c ``ast_hangup_cause_to_dial_status``)."""
 
+UNSEEN_LEGS = ("NOANSWER", "CONGESTION", "BUSY")
+"""What Dial says when there were legs. CHANUNAVAIL it says too when it could make none: the cause then tells why."""
+
+LOCAL = "Local/"
 ELSEWHERE_CAUSE = 26  # another leg answered
 CANCELLED_CAUSE = 127  # what 487 is mapped to
 AT_ONCE_S = 1.0  # a leg whose handler ran so shortly before the caller's ended with it
@@ -36,22 +40,49 @@ Timed = tuple[float, int, ev.Event]
 def events_of(reports: Sequence[ev.HandlerReport]) -> list[ev.Event]:
     """Return what the core has to hear of a call, in the order in which it happened."""
     callers = {report.channel.uniqueid: report for report in reports if not report.is_dialled_leg}
-    legs = [report for report in reports if report.is_dialled_leg]
+    legs = [report for report in reports if report.is_dialled_leg and not _stands_for_others(report, reports)]
     began = min(map(_began_at, reports))
+    root = callers.get(reports[0].channel.linkedid) or next(iter(callers.values()), None)
     order = count()
     timed: list[Timed] = []
-    first = next(iter(callers.values()), None)
     for report in callers.values():
         left_at = min((leg.at for leg in legs if _dial_status(leg, report) == "CANCEL"), default=report.at)
-        events = _caller(report, began if report is first else _began_at(report), left_at)
+        events = _caller(report, began if report is root else _began_at(report), left_at, alone=not legs)
         timed += ((at, next(order), event) for at, event in events)
     for report in sorted(legs, key=_began_at):
-        caller = callers.get(report.caller) or first
-        timed += ((at, next(order), event) for at, event in _leg(report, caller))
+        timed += ((at, next(order), event) for at, event in _pair(report, callers.values()))
+        timed += ((at, next(order), event) for at, event in _leg(report, callers.get(report.caller) or root))
+    known = {plain_name(report.channel.name) for report in reports}
     for report in callers.values():
-        heard = _heard_of_others(report, legs)
+        heard = _heard_of_others(report, known)
+        known |= {plain_name(each.name) for each in heard}  # a Local channel passes on what it heard
         timed += ((at, next(order), event) for at, event in _unreported(report, heard, began))
     return [event for _, _, event in sorted(timed, key=_when)]
+
+
+def _stands_for_others(leg: ev.HandlerReport, reports: Sequence[ev.HandlerReport]) -> bool:
+    """Return whether a leg is a Local channel whose other half is not known, and legs were dialled behind it."""
+    name = leg.channel.name
+    if not name.startswith(LOCAL) or any(report.channel.name == _half(name) for report in reports):
+        return False
+    others = (each for each in reports if each.is_dialled_leg and not each.channel.name.startswith(LOCAL))
+    return any(_began_at(leg) <= _began_at(each) <= leg.at for each in others)
+
+
+def _half(name: str) -> str:
+    return f"{name[:-1]}2"  # a Local channel that is dialled is ;1, the dialplan behind it runs on ;2
+
+
+def _pair(leg: ev.HandlerReport, callers: Iterable[ev.HandlerReport]) -> Iterator[tuple[float, ev.Event]]:
+    for caller in callers:
+        if leg.channel.name.startswith(LOCAL) and caller.channel.name == _half(leg.channel.name):
+            at = max(_began_at(leg), _began_at(caller))
+            yield at, ev.LocalPaired(at, _plain(leg), _plain(caller))
+
+
+def _plain(report: ev.HandlerReport) -> ev.Channel:
+    """Return the channel as it was before it rang or was answered."""
+    return report.channel._replace(up=False, ringing=False)
 
 
 def _when(timed: Timed) -> tuple[float, bool, int]:
@@ -67,18 +98,25 @@ def _began_at(report: ev.HandlerReport) -> float:
     return min(float(seconds[1]), report.at) if seconds else report.at
 
 
-def _caller(report: ev.HandlerReport, began: float, left_at: float) -> Iterator[tuple[float, ev.Event]]:
-    """``left_at`` is when the first of its legs was cancelled: a caller who gives up leaves before they end."""
-    channel = report.channel._replace(up=False, ringing=False)
+def _caller(report: ev.HandlerReport, began: float, left_at: float, *, alone: bool) -> Iterator[tuple[float, ev.Event]]:
+    """``left_at`` is when the first of its legs was cancelled: a caller who gives up leaves before they end.
+
+    ``alone``: no leg reported. When none was heard either, yet Dial failed, nobody knows what became of the legs.
+    """
+    channel = _plain(report)
     yield began, ev.ChannelBegan(began, channel)
     if report.channel.up:
         up_at = min(max(began, report.answered_at or report.at), report.at)
         yield up_at, ev.ChannelSeen(up_at, report.channel)
+    if report.queue_status is not None:
+        yield began, ev.QueueJoined(began, channel)
+        yield report.at, ev.QueueLeft(report.at, channel)
     if report.requested and report.channel.up:
         yield report.at, ev.HangupRequested(report.at, report.channel, report.cause, None)
     elif report.requested and _gave_up(report):
         yield min(left_at, report.at), ev.HangupRequested(min(left_at, report.at), channel, report.cause, None)
-    yield report.at, _hung_up(report, report.channel)
+    unknown = alone and not report.heard and report.dial_status in UNSEEN_LEGS
+    yield report.at, _hung_up(report._replace(cause=None) if unknown else report, report.channel)
 
 
 def _gave_up(report: ev.HandlerReport) -> bool:
@@ -87,11 +125,12 @@ def _gave_up(report: ev.HandlerReport) -> bool:
 
 
 def _leg(report: ev.HandlerReport, caller: ev.HandlerReport | None) -> Iterator[tuple[float, ev.Event]]:
-    channel = report.channel._replace(up=False, ringing=False)
-    source = caller.channel._replace(up=False) if caller is not None else None
+    channel = _plain(report)
+    source = _plain(caller) if caller is not None else None
     began = _began_at(report)
     yield began, ev.ChannelBegan(began, channel)
-    yield began, ev.DialBegan(began, source, channel, report.dialled or "")
+    # An answer is the only sign of life that has a time; when it rang is not told, so nor is the post-dial delay.
+    yield began, ev.DialBegan(began, source, channel, report.dialled or "", seen=not report.channel.up)
     if report.requested:
         yield report.at, ev.HangupRequested(report.at, channel, report.cause, None)
     if report.channel.up:
@@ -141,9 +180,8 @@ class _Heard:
         return self.code is not None and 200 <= self.code < 300
 
 
-def _heard_of_others(report: ev.HandlerReport, legs: Sequence[ev.HandlerReport]) -> list[_Heard]:
-    """Return the legs in a caller's report that did not report, in the order in which Asterisk made their channels."""
-    known = {plain_name(leg.channel.name) for leg in legs} | {plain_name(report.channel.name)}
+def _heard_of_others(report: ev.HandlerReport, known: Collection[str]) -> list[_Heard]:
+    """Return the legs in a caller's report that nobody told of yet, in the order in which their channels were made."""
     heard = []
     for name, text in report.heard:
         if plain_name(name) not in known:
@@ -163,7 +201,7 @@ def _unreported(caller: ev.HandlerReport, heard: Sequence[_Heard], began: float)
         # Nobody told its uniqueid; names are used again when Asterisk starts anew.
         channel = ev.Channel(each.name, f"{caller.channel.linkedid}/{each.name}", caller.channel.linkedid)
         yield began, ev.ChannelSeen(began, channel)  # seen, not begun: so the call is partial
-        yield began, ev.DialBegan(began, caller.channel._replace(up=False), channel, "", seen=False)
+        yield began, ev.DialBegan(began, _plain(caller), channel, "", seen=False)
         final = each.code is not None and each.code >= 300
         if final:
             yield caller.at, ev.HangupRequested(caller.at, channel, None, None)
@@ -171,10 +209,17 @@ def _unreported(caller: ev.HandlerReport, heard: Sequence[_Heard], began: float)
             at = min(max(began, caller.answered_at or _answered_at(caller, caller)), caller.at)
             yield at, ev.DialEnded(at, channel._replace(up=True), "ANSWER", None)
         else:
-            cancelled = not final and (answered or caller.dial_status == "CANCEL")
+            cancelled = not final and (answered or _left_while_dialling(caller))
             status = "CANCEL" if cancelled else _status_of_one(caller, heard)
             yield caller.at, ev.DialEnded(caller.at, channel, status, None)
         yield caller.at, ev.HungUp(caller.at, channel, None, None, None, caller.source)
+
+
+def _left_while_dialling(caller: ev.HandlerReport) -> bool:
+    """Return whether a caller left while legs were dialled: Dial says CANCEL then, and Queue nothing."""
+    if caller.dial_status is None and caller.queue_status is None:
+        return caller.requested and (caller.channel.up or _gave_up(caller))
+    return caller.dial_status == "CANCEL"
 
 
 def _status_of_one(caller: ev.HandlerReport, heard: Sequence[_Heard]) -> str:

@@ -19,10 +19,10 @@ MAX_CALLS = 20_000
 MAX_REPORTS = 500  # of one call
 
 SETTLE_S = 2.0
-"""How long a call is waited for whose caller has reported: the handlers of its legs may run a moment later."""
+"""How long a call is waited for whose first channel has reported: the handlers of its legs may run a moment later."""
 
-NO_CALLER_S = 30.0
-"""How long legs are waited for that name no caller: no handler is hooked in where calls enter."""
+NO_ROOT_S = 30.0
+"""How long a call is waited for whose first channel has no handler hooked in."""
 
 
 class Standing(Enum):
@@ -43,15 +43,15 @@ class Told:
     due_at: float = 0.0  # when it is looked at next
 
     @property
-    def has_caller(self) -> bool:
-        """Whether the channel that the call began with has reported."""
-        return any(not report.is_dialled_leg for report in self.reports)
+    def has_root(self) -> bool:
+        """Whether the channel that the call began with has reported: it is the last to go, or nearly so."""
+        return any(report.channel.uniqueid == self.linkedid for report in self.reports)
 
     def wait_s(self, patience_s: float) -> float:
-        """Return how long to wait for more: ``patience_s`` for a caller that is known to report when it ends."""
-        if self.has_caller:
+        """Return how long to wait for more: ``patience_s`` for a first channel that is known to report when it ends."""
+        if self.has_root:
             return SETTLE_S
-        return patience_s if any(report.caller for report in self.reports) else NO_CALLER_S
+        return patience_s if any(report.root == self.linkedid for report in self.reports) else NO_ROOT_S
 
 
 class Reports:
@@ -121,13 +121,13 @@ class Reports:
                 continue
             if known is Standing.UNKNOWN and told.ripe_at <= now:
                 found.append(tuple(told.reports))
-            self._schedule(told, max(told.ripe_at, now + NO_CALLER_S))
+            self._schedule(told, max(told.ripe_at, now + NO_ROOT_S))
         return found
 
     def finished(self, standing: Callable[[Told], Standing]) -> Iterator[tuple[HandlerReport, ...]]:
-        """Yield at once what ``due`` would in time, of calls whose caller has reported: nothing more will be told."""
+        """Yield at once what ``due`` would in time, of calls whose first channel has reported: no more will be told."""
         for told in list(self._calls.values()):
-            if told.has_caller and standing(told) is Standing.UNKNOWN:
+            if told.has_root and standing(told) is Standing.UNKNOWN:
                 yield tuple(told.reports)
 
     def _schedule(self, told: Told, at: float) -> None:

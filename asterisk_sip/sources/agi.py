@@ -23,6 +23,7 @@ from asterisk_sip.sources.listener import Listener, Teller
 WATCH_EVERY_S = 5.0
 SILENT_AFTER_S = 600.0
 MAX_PATHS_TOLD = 16
+NOT_OURS = "its argument is not what extensions.conf sends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +166,25 @@ class AgiSource:
         self.counts.unreadable += 1
         self._warn_once("an AGI request that is no report", reason=reason)
 
-    def requested(self, request: AgiRequest) -> None:
-        """Take a whole request: hand the report to the PBX that its path names."""
+    def requested(self, request: AgiRequest) -> bool:
+        """Take what looks like a whole request: hand the report to the PBX that its path names.
+
+        False when it holds no report: then its end may be one that the caller wrote, and the true one is still to come.
+        """
         at = time.time()
         door = self.doors.get(request.path.strip("/"))
         if door is None:
             self.counts.unknown_path += 1
             if self.counts.unknown_path <= MAX_PATHS_TOLD:
                 self._warn_once("no PBX of that name reports here", path=request.path[:100])
-            return
+            return True
         report = handler_wire.report_of(request.argument, handler_wire.AGI, at)
         if report is None or report.channel.uniqueid != request.uniqueid:
-            self.refused("its argument is not what extensions.conf sends")
-            return
+            return False
         door.reports += 1
         self._teller.tell(door.listener.raw, handler_wire.record(request.argument, at))
         self._teller.tell(door.listener.heard, [report])
+        return True
 
     def _warn_once(self, what: str, **details: object) -> None:
         key = f"{what} {details.get('path', '')}"
@@ -202,6 +206,7 @@ class _Connection(asyncio.Protocol):
     reader: RequestReader = field(default_factory=RequestReader)
     transport: asyncio.Transport | None = None
     deadline: asyncio.TimerHandle | None = None
+    not_ours: bool = False  # a request came whose argument is no report
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  a server makes no other
@@ -221,8 +226,9 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         if request is not None:
-            self._close()
-            self.source.requested(request)
+            self.not_ours = not self.source.requested(request)
+            if not self.not_ours:
+                self._close()
 
     def eof_received(self) -> bool:
         return False
@@ -230,7 +236,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.deadline is not None:
             self._forget()
-            self.source.refused(f"the connection ended before it was whole{f': {exc}' if exc else ''}")
+            self.source.refused(NOT_OURS if self.not_ours else f"it ended too early{f': {exc}' if exc else ''}")
 
     def abort(self) -> None:
         """Drop the connection, whatever it still has to say."""
@@ -244,7 +250,10 @@ class _Connection(asyncio.Protocol):
         self.transport.close()
 
     def _out_of_time(self) -> None:
-        self.source.slow()
+        if self.not_ours:
+            self.source.refused(NOT_OURS)
+        else:
+            self.source.slow()
         self.abort()
 
     def _forget(self) -> None:

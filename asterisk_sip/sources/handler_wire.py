@@ -68,7 +68,9 @@ def report_of(line: str, source: str, at: float) -> ev.HandlerReport | None:
         requested=_text(fields.get("source")) == name,
         dialled=target if is_leg else None,
         answered_ms=_number(fields.get("answeredms")),
+        queue_status=fields.get("queuestatus") or None,
         caller=fields.get("caller", ""),
+        root=fields.get("root", ""),
         heard=tuple(heard),
     )
 
