@@ -136,6 +136,11 @@ class Companion:
         if self._process is not None and not self._ended:
             await self.kill()
 
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before it was started."""
+        return None if self._process is None else self._process.pid
+
     def logged(self, event: str) -> list[Record]:
         """What it logged under this name so far, in order."""
         if not self.log.exists():

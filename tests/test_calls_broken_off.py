@@ -114,6 +114,18 @@ def test_without_the_line_16_tells_a_408_that_came_from_one_made_here_by_its_tim
     assert (call.disposition, only(call.attempts).sip.candidates) == (disposition, (408,))
 
 
+@BOTH
+def test_a_caller_whom_busy_refuses_did_not_give_up_whichever_event_comes_first(release: str) -> None:
+    script = AmiScript(release=release)
+    caller = script.incoming()
+    script.hangup_request(caller, 17, 486)
+    script.refuse(caller)
+    script.hangup(caller, 17, 486)
+    call = record(script)
+    assert (call.outcome, call.disposition, call.released_by) == (Outcome.FAILED, "pbx_refused", "pbx")
+    assert (call.sip.code, call.evidence.grade) == (486, Grade.SENT)
+
+
 def test_page_calls_all_at_once_however_soon_one_is_busy() -> None:
     script = AmiScript()
     caller = script.incoming()

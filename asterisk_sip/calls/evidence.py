@@ -211,6 +211,17 @@ def _candidates(attempt: Try, leg: Leg, version: str | None) -> tuple[int, ...]:
     return catalog.candidates(leg.cause, version, driver)
 
 
+def cancelled_by_caller(leg: Leg) -> bool:
+    """Return whether an unanswered caller's hangup request was his own CANCEL, and not the end of a refused session.
+
+    Busy() and Congestion() end the SIP session before they set the channel's state, so the request may be told first.
+    CANCEL leaves 127 on a PJSIP leg (487 mapped), any other cause is that of Asterisk's answer (16.28 and 22.10.1).
+    """
+    if leg.requested_at is None or leg.refused:
+        return False
+    return tech(leg) != "PJSIP" or leg.cause in (None, 0, 127)
+
+
 def of_caller(leg: Leg, version: str | None) -> Known:
     """Return what Asterisk answered the caller, for a call that it refused by itself.
 
@@ -228,7 +239,7 @@ def of_caller(leg: Leg, version: str | None) -> Known:
         return Known(SipStatus(), Evidence())
     if leg.tech_cause is not None and 300 <= leg.tech_cause <= 699:
         return Known(SipStatus(leg.tech_cause), Evidence(Grade.SENT, TECH_CAUSE))
-    if leg.requested_at is not None and not leg.refused:
+    if cancelled_by_caller(leg):
         return Known(SipStatus(487), Evidence(Grade.SENT, CANCEL))
     driver = "pjsip" if tech(leg) == "PJSIP" else "sip"
     code = catalog.code_sent_to_caller(leg.cause, driver, version)

@@ -282,7 +282,7 @@ def _without_attempt(call: Call, version: str | None, attempts: tuple[Judged, ..
         released_by = "caller" if call.first_requested == root.uniqueid else "pbx"
         return Verdict(Outcome.ANSWERED, ANSWERED, _nothing_known(), released_by, None, attempts)
     known = evidence.of_caller(root, version)
-    if root.requested_at is not None and not root.refused:
+    if evidence.cancelled_by_caller(root):
         return Verdict(Outcome.ABANDONED, CANCELLED, known, "caller", None, attempts)
     no_route = root.cause in NO_ROUTE_CAUSES
     disposition = "unknown" if root.cause is None else "unreachable" if no_route else "pbx_refused"

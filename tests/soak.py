@@ -1,0 +1,127 @@
+"""A long run beside a real Asterisk: ``python -m tests.soak [--minutes 10] [--per-second 40] [--release 22]``.
+
+Places a mixture of calls at a steady rate and then asks the store: every call is there once, each with the outcome and
+the code that the far end was told to give. Prints calls, CPU and memory; exit status 1 when anything is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.e2e import Companion
+from tests.lab.asterisk import Asterisk
+from tests.lab.lab import Lab
+from tests.lab.options import PbxOptions
+from tests.lab.sip_script import Reply, Script
+
+# what is dialled -> outcome and SIP code of the record
+EXPECTED: dict[str, tuple[str, int | None]] = {
+    "486": ("failed", 486),
+    "503": ("failed", 503),
+    "608": ("failed", 608),
+    "404": ("failed", 404),
+    "200": ("answered", 200),
+    "trunk.acme.rings": ("failed", 480),
+    "trunk.acme.talks": ("answered", 200),
+    "failover.503.200": ("rescued", 200),
+    "failover.503.486": ("failed", 486),
+    "fork.20.486.503": ("failed", 486),
+    "local.608": ("failed", 608),
+    "local.failover.503.200": ("rescued", 200),
+    "asked.bob.BUSY": ("failed", 200),
+    "busy": ("failed", 486),
+    "hangup.21": ("failed", 403),
+}
+SETTLES_S = 60.0
+
+
+class Usage:
+    """CPU and memory of a process, from /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
+        self._began_s = self._cpu()
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of CPU since this was made."""
+        return self._cpu() - self._began_s
+
+    @property
+    def rss_mb(self) -> float:
+        """Memory now."""
+        return int((self._proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def _cpu(self) -> float:
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def teach(lab: Lab) -> None:
+    """Teach the far ends what is not a plain status."""
+    lab.acme.scripts["rings"] = Script((Reply(180), Reply(480, after_s=0.8)))
+    lab.acme.scripts["talks"] = Script((Reply(180), Reply(200, after_s=0.3)), bye_after_s=1.0)
+    lab.phones.scripts["bob"] = Script((Reply(180), Reply(200)))
+
+
+async def soak(pbx: Asterisk, folder: Path, minutes: float, per_second: float) -> bool:
+    """Run; tell; return whether every call was recorded as it was."""
+    async with Lab(pbx) as lab, Companion(folder, pbx) as companion:
+        teach(lab)
+        assert companion.pid is not None
+        assert pbx.pid is not None
+        ours, theirs = Usage(companion.pid), Usage(pbx.pid)
+        extens = list(itertools.islice(itertools.cycle(EXPECTED), int(minutes * 60 * per_second)))
+        began, memory = time.monotonic(), []
+        calling = asyncio.create_task(lab.caller.burst(extens, per_second, bye_after_s=0.5))
+        while not calling.done():
+            await asyncio.wait((calling,), timeout=10)
+            memory.append(ours.rss_mb)
+        made = Counter(outcome.exten for outcome in await calling)
+        await lab.idle(SETTLES_S)
+        await companion.recorded(made.total(), SETTLES_S)
+        records = await companion.calls()
+        told = Counter((each["dialled"], each["outcome"], each["sip"]["code"]) for each in records)
+        wanted = Counter({(exten, *EXPECTED[exten]): count for exten, count in made.items()})
+        took_s = time.monotonic() - began
+        partial = sum(each["partial"] for each in records)
+        twice = len(records) - len({each["linkedid"] for each in records})
+        say(f"Asterisk {pbx.options.release}, {took_s:.0f} s, {made.total() / took_s:.1f} calls/s")
+        say(f"calls made {made.total()}, recorded {len(records)}, partial {partial}, twice {twice}")
+        say(f"gaps {len(companion.gaps())}, still in flight {companion.in_flight()}")
+        say(f"CPU: companion {ours.cpu_s:.1f} s, Asterisk {theirs.cpu_s:.1f} s ({ours.cpu_s / theirs.cpu_s:.1%})")
+        say(f"memory of the companion: {memory[0]:.0f} MB after 10 s, {memory[-1]:.0f} MB at the end")
+        for key, count in sorted((wanted - told).items(), key=str):
+            say(f"  missing {count} of {key}")
+        for key, count in sorted((told - wanted).items(), key=str):
+            say(f"  unexpected {count} of {key}")
+        return told == wanted and not partial and not twice and not companion.gaps()
+
+
+def say(text: str) -> None:
+    """Write a line to the person at the terminal."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Do what the command line says; give the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--per-second", type=float, default=40.0)
+    parser.add_argument("--release", choices=("22", "16"), default="22")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Asterisk(PbxOptions(asked.release)) as pbx:
+        return 0 if asyncio.run(soak(pbx, Path(folder), asked.minutes, asked.per_second)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
