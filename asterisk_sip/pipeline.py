@@ -137,7 +137,11 @@ class Pipeline:
             record = enrich.record(call, desk.around)
             self.counters.conflicts += record.evidence.conflict
             waiting.records.append(record)
-            waiting.closed.extend((desk.pbx, linkedid) for linkedid in call.saved_as)
+            if call.saved_as:
+                closed = {(desk.pbx, linkedid) for linkedid in call.saved_as}
+                waiting.closed += closed
+                # Saved and over within one batch: the store keeps what is both, as its linkedid may be used again.
+                waiting.open_calls = [each for each in waiting.open_calls if (each.pbx, each.linkedid) not in closed]
         self.counters.calls += len(calls)
         overflow = len(waiting.records) - self.max_waiting_records
         if overflow > 0:
