@@ -6,23 +6,17 @@ what lives. Asterisk sends each event once, to one client for each application n
 
 from __future__ import annotations
 
-import asyncio
-
-import aiohttp
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from asterisk_sip.errors import AsteriskSipError, SourceError, TakenOverError, WireError
+from asterisk_sip.errors import AsteriskSipError, WireError
 from asterisk_sip.sources.ari_hearing import Hearing
-from asterisk_sip.sources.ari_http import CLOSED, NOT_ARI, AriHttp, AriSettings
+from asterisk_sip.sources.ari_http import NOT_ARI, AriHttp, AriSettings
+from asterisk_sip.sources.ari_stream import Stream
 from asterisk_sip.sources.keeper import Keeper
 from asterisk_sip.sources.listener import Listener, Losses
 
 __all__ = ["AriLink", "AriSettings", "AriSource", "Listener", "Losses"]
-
-GRACE_S = 0.25
-"""How long a list of channels waits before it counts. It comes over a connection of its own and may overtake the events
-of what had just ended."""
 
 
 class AriLink:
@@ -30,12 +24,10 @@ class AriLink:
 
     def __init__(self, settings: AriSettings, listener: Listener, log: FilteringBoundLogger | None = None) -> None:
         self._settings = settings
+        self._listener = listener
         self._log = log or structlog.get_logger(__name__)
         self._http = AriHttp(settings)
-        self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
-        self._reading: asyncio.Task[str] | None = None
-        self._listing: asyncio.Task[None] | None = None
-        self._failure: SourceError | None = None
+        self._stream: Stream | None = None
         self.hearing = Hearing(listener, settings.max_message_bytes, self._log)
 
     @property
@@ -51,84 +43,38 @@ class AriLink:
         """
         try:
             await self._ask_version()
-            self._socket = await self._http.websocket()
+            self._stream = Stream(
+                await self._http.websocket(),
+                self.hearing,
+                self._http.get,
+                self._settings.app,
+                self._settings.heartbeat_s,
+            )
         except BaseException:
             await self.close()
             raise
 
     async def _ask_version(self) -> None:
-        self.hearing.introduced(await self._http.get("/asterisk/info?only=system"), self._http.answered_at)
+        self.hearing.introduced(*await self._http.get("/asterisk/info?only=system"))
         if self.version is None:
             raise WireError(f"{NOT_ARI}: it does not tell its version")
 
-    async def stay(self) -> str:
+    async def listen(self) -> str:
         """Hear until the link is lost; return why it was. Raises TakenOverError."""
-        self._reading = asyncio.create_task(self._read())
-        self.relist()
-        try:
-            await asyncio.wait([self._reading])
-        finally:
-            self._reading.cancel()
-        if self._failure is not None:
-            return str(self._failure)
-        return self._reading.result()
-
-    async def _read(self) -> str:
-        socket, hearing = self._socket, self.hearing
-        assert socket is not None  # noqa: S101  open() made it
-        while True:
-            message = await socket.receive()
-            if message.type is aiohttp.WSMsgType.TEXT:
-                hearing.frame(message.data)
-                if hearing.reader.taken_over:
-                    raise TakenOverError(
-                        f"another program listens as application {self._settings.app!r}: give each its own name (app)"
-                    )
-            elif message.type is aiohttp.WSMsgType.BINARY:
-                hearing.binary()
-            else:
-                return self._why_closed(message.data, socket)
-
-    def _why_closed(self, data: object, socket: aiohttp.ClientWebSocketResponse[bool]) -> str:
-        error = data if isinstance(data, BaseException) else socket.exception()
-        if isinstance(error, aiohttp.ServerTimeoutError):
-            return f"no answer to a ping within {self._settings.heartbeat_s / 2:g} s"
-        if isinstance(error, aiohttp.WebSocketError):
-            if error.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
-                return f"a message of more than {self._settings.max_message_bytes} bytes"
-            return f"what came is no websocket frame: {error}"
-        code = socket.close_code
-        return CLOSED if code in (None, 1000, 1001, 1006) else f"{CLOSED} with websocket code {code}"
+        assert self._stream is not None  # noqa: S101  open() made it
+        self._stream.start(self.hearing.frame)
+        return await self._stream.listen(self._listener)
 
     def relist(self) -> None:
         """Ask which channels are alive; they come as events."""
-        if self._listing is None or self._listing.done():
-            self._listing = asyncio.create_task(self._list())
-
-    async def _list(self) -> None:
-        since = self.hearing.reader.heard_at or self._http.answered_at
-        try:
-            bridges = _items(await self._http.get("/bridges"))
-            channels = _items(await self._http.get("/channels"))
-        except SourceError as error:
-            self._failure = error
-            if self._reading is not None:
-                self._reading.cancel()
-            return
-        at = max(since, self._http.answered_at)
-        await asyncio.sleep(GRACE_S)
-        self.hearing.listed(channels, bridges, at, since)
+        if self._stream is not None:
+            self._stream.relist()
 
     async def close(self) -> None:
         """Close for good: nothing more is heard."""
-        tasks = [task for task in (self._listing, self._reading) if task is not None]
-        for task in tasks:
-            task.cancel()
         try:
-            if tasks:
-                await asyncio.wait(tasks)
-            if self._socket is not None:
-                await self._socket.close()
+            if self._stream is not None:
+                await self._stream.close()
         finally:
             await self._http.close()
 
@@ -169,32 +115,12 @@ class AriSource:
         try:
             await link.open()
             self._keeper.listening(link.version)
-            return await self._listen(link)
+            return await link.listen()
         finally:
             await link.close()
             self._lost_before, self._link = self.losses, None
-
-    async def _listen(self, link: AriLink) -> str:
-        """Hear until the link is lost; return why. Closes the link, so that nothing is heard after ``link_down``."""
-        tell, reason = link.hearing.tell, "stopped"
-        tell(self._listener.link_up, link.version)
-        try:
-            reason = await link.stay()
-        except SourceError as error:
-            reason = str(error)
-            raise
-        finally:
-            await link.close()
-            tell(self._listener.link_down, reason)
-        return reason
 
     def relist(self) -> None:
         """Ask which channels are alive: some news of them may be lost. They come as events; no link, no answer."""
         if self._link is not None:
             self._link.relist()
-
-
-def _items(answer: object) -> list[object]:
-    if not isinstance(answer, list):
-        raise WireError("Asterisk's list of channels is no list")
-    return answer

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.sources import ari_wire
@@ -39,7 +37,7 @@ class Hearing:
         self._foreign += 1
         self._tell_missed()
 
-    def introduced(self, info: object, at: float) -> None:
+    def introduced(self, at: float, info: object) -> None:
         """Take the answer to ``GET /asterisk/info``."""
         self.take(ari_wire.info_line(info, at))
 
@@ -69,11 +67,3 @@ class Hearing:
                 oversized=self.reader.lines.oversized,
             )
         self._missed = missed
-
-
-def http_date(text: str | None) -> float | None:
-    """Return the time of an HTTP ``Date`` header in seconds since 1970 (whole ones), None when it tells none."""
-    try:
-        return datetime.strptime(text or "", "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None

@@ -9,19 +9,19 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 
 from asterisk_sip.errors import AuthError, LinkLostError, SourceError, WireError
 from asterisk_sip.sources import ari_wire
-from asterisk_sip.sources.ari_hearing import http_date
+from asterisk_sip.sources.ari_stream import CLOSED, Answered
 from asterisk_sip.sources.keeper import tls_context, why_no_tls
 
 CLOSE_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 1 << 26
 NOT_ARI = "what answers there is not an Asterisk REST Interface"
-CLOSED = "Asterisk closed the connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AriSettings:
 
 
 class AriHttp:
-    """The questions of one link. ``answered_at`` is when Asterisk last answered, by its own clock (whole seconds).
+    """The questions of one link.
 
     Every method raises LinkLostError when there is no connection or no answer, or Asterisk is not ready; WireError when
     it is not ARI that answers; AuthError when Asterisk refuses the user.
@@ -66,10 +66,9 @@ class AriHttp:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._server_name = settings.server_name if settings.tls else None
-        self.answered_at = 0.0
 
-    async def get(self, path: str) -> object:
-        """Return the JSON that Asterisk answers to a GET."""
+    async def get(self, path: str) -> Answered:
+        """Return the JSON that Asterisk answers to a GET; the time is in whole seconds."""
         async with self._asking(path) as session:
             async with session.get(
                 self._settings.url + path, server_hostname=self._server_name, allow_redirects=False
@@ -77,9 +76,9 @@ class AriHttp:
                 if response.status != 200:
                     raise _refusal(response.status, response.reason or "", self._settings, path)
                 body = await _body(response)
-                self.answered_at = http_date(response.headers.get("Date")) or float(int(time.time()))
+                at = _http_date(response.headers.get("Date")) or float(int(time.time()))
             try:
-                return json.loads(body)
+                return Answered(at, json.loads(body))
             except (ValueError, RecursionError) as error:
                 raise WireError(f"{NOT_ARI}: GET {path} gives {response.content_type}") from error
 
@@ -167,3 +166,11 @@ def why_lost(error: BaseException) -> str:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         return f"no connection: {cause.strerror or cause}"
     return f"no connection: {error or type(error).__name__}"
+
+
+def _http_date(text: str | None) -> float | None:
+    """Return the time of an HTTP ``Date`` header in seconds since 1970 (whole ones), None when it tells none."""
+    try:
+        return datetime.strptime(text or "", "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
