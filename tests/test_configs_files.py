@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from asterisk_sip.config import AmiConfig, Config, load
-from asterisk_sip.config_doors import PbxConfig
+from asterisk_sip.config_doors import AgiConfig, PbxConfig
 from asterisk_sip.config_keys import key_paths, table_of
 from asterisk_sip.config_model import TrunkRule
 from asterisk_sip.errors import ConfigError
@@ -216,3 +216,26 @@ def test_files_are_plain_ascii_with_short_lines() -> None:
         assert text.endswith("\n")
         whole = ("channelvars", "columns", "values")  # Asterisk has no way to go on in the next line
         assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith(whole)] == []
+
+
+# The dialplan
+
+
+def test_the_hangup_handler_evaluates_nothing_and_puts_no_remote_text_where_it_would_be() -> None:
+    lines = [line.partition(";")[0] for line in DIALPLAN.read_text().splitlines()]
+    code = "\n".join(line for line in lines if line.strip())
+    assert not re.search(r"EVAL|SHELL|System|ExecIf|TrySystem", code)
+    remote = ("CALLERID", "HANGUPCAUSE(", "STACK_PEEK", "DIALEDPEERNUMBER", "call-id", "SIPCALLID")
+    for line in code.splitlines():
+        if not any(name in line for name in remote):
+            continue
+        if "GotoIf" in line:
+            assert "[${LEN(" in line, line  # only its length
+        else:
+            encoded = "BASE64_ENCODE(=$" in line
+            assert encoded or re.search(r"Set\((LOCAL\()?(told|exten)\)?=\$\{[^ ]*\}\)$", line), line
+
+
+def test_the_handler_listens_where_the_door_does_by_default() -> None:
+    port = AgiConfig.model_fields["listen_port"].default
+    assert f"ASTERISK_SIP_AGI = agi://127.0.0.1:{port}/" in DIALPLAN.read_text()

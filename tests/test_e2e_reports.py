@@ -62,6 +62,7 @@ ODD = {
     "commas": b'Busy, "very", (busy; a=b | c:d)',
     "evaluated": b"${SHELL(touch /tmp/evaluated)} $[1+1] ${EXTEN}",
     "brackets": b"Busy )})}) ((({{{[",
+    "colons": b"Busy ): see: notes %3A 100%25 :)",
     "backslash": b"Can't? \\n \\\\ No. 100%",
     "utf8": "Занято, ligne occupée, 話し中".encode(),
     "latin1": b"Occup\xe9 \xff",

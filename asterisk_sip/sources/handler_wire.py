@@ -103,7 +103,7 @@ def _fields(line: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
             name, _, text = value.partition(":")
             of, told = _text(name), _text(text)
             if of and told and len(heard) < MAX_HEARD:
-                heard.append((of, told))
+                heard.append((of, told.replace("%3A", ":").replace("%25", "%")))
         elif equals:
             fields.setdefault(key, value)
     return fields, heard
