@@ -22,7 +22,7 @@ VERBS = {
     "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
     "gaps": ("cli_gaps", "Show when a PBX was not heard, and how complete the records are."),
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
-    "replay": ("cli_run", "Read recordings of AMI and print every call that ended in them."),
+    "replay": ("cli_replay", "Read journals and other recordings, and print every call that ended in them."),
 }
 """Each verb, the module that holds it (only the one that is called is imported), and its line in the help."""
 

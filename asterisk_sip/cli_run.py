@@ -1,4 +1,4 @@
-"""The verbs that hear a PBX or a recording: run, demo, replay."""
+"""The verbs that run the daemon: run, demo."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from asterisk_sip.calls.enrich import Surroundings, TrunkRule
-from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import AsteriskSipError
-from asterisk_sip.render_plain import json_line
-from asterisk_sip.sources.recording import Replay
-
-STORE_BATCH = 500
 
 
 def run(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
@@ -87,93 +80,3 @@ async def _one_error(work: object) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
-
-
-def replay(
-    files: Annotated[list[Path], Parameter(allow_leading_hyphen=True)],
-    /,
-    *,
-    format: Literal["json", "table"] = "json",  # noqa: A002  the option is called --format
-    pbx: str = "pbx1",
-    trunk: Annotated[list[str] | None, Parameter(negative=())] = None,
-    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
-    asterisk_version: str | None = None,
-    store: Path | None = None,
-    keep: Literal["failures", "all"] = "all",
-) -> int:
-    """Read recordings of AMI (raw bytes, plain or gzipped, - for stdin) and print every call that ended in them.
-
-    Parameters
-    ----------
-    files
-        The recordings, in order.
-    format
-        json: one record a line. table: for a person.
-    pbx
-        The name of the PBX; it is part of every record's id.
-    trunk
-        An endpoint that leads to a carrier; * and ? are allowed. May be given several times.
-    config
-        A configuration whose trunks and overrides hold (its PBXs and secrets are not used).
-    asterisk_version
-        The version of the Asterisk that was recorded, if the recording does not tell it.
-    store
-        Write the records into this database instead of printing them. Doing it twice changes nothing.
-    keep
-        With --store: failures keeps answered calls as totals only.
-    """
-    reader = Replay(_surroundings(pbx, asterisk_version, trunk or [], config))
-    records = reader.read(files)
-    if store is not None:
-        new, count = asyncio.run(_store(records, store, keep))
-        sys.stderr.write(f"{count} calls, {new} new in {store}\n")
-    elif format == "json":
-        for record in records:
-            sys.stdout.write(json_line(record) + "\n")
-    else:
-        from asterisk_sip import render
-
-        render.print_calls(list(records))
-    _tell_leftovers(reader)
-    return 0 if reader.events or reader.recognised else 1
-
-
-def _surroundings(pbx: str, version: str | None, trunks: list[str], config: Path | None) -> Surroundings:
-    rules = tuple(TrunkRule(None, (pattern,)) for pattern in trunks)
-    if config is None:
-        return Surroundings(pbx, version, rules)
-    from asterisk_sip import config as configuration
-    from asterisk_sip import daemon
-
-    loaded = configuration.load(config, secrets=False)
-    return Surroundings(pbx, version, rules + daemon.trunk_rules(loaded), daemon.override_rules(loaded))
-
-
-def _tell_leftovers(reader: Replay) -> None:
-    if reader.unfinished:
-        sys.stderr.write(f"{reader.unfinished} calls had not ended at the end of the recording; they are not shown\n")
-    if reader.unreadable:
-        sys.stderr.write(f"{reader.unreadable} messages could not be read\n")
-    if not reader.events:
-        sys.stderr.write("no events found: a recording is the bytes of an AMI connection as they came\n")
-
-
-async def _store(records: Iterator[CallRecord], path: Path, keep: Literal["failures", "all"]) -> tuple[int, int]:
-    from asterisk_sip.stores.base import Batch
-    from asterisk_sip.stores.sqlite import SqliteStore
-
-    store = SqliteStore(path, keep=keep)
-    await store.open()
-    new = count = 0
-    try:
-        batch = Batch()
-        for record in records:
-            batch.records.append(record)
-            count += 1
-            if len(batch.records) >= STORE_BATCH:
-                new += await store.write(batch)
-                batch = Batch()
-        new += await store.write(batch)
-    finally:
-        await store.close()
-    return new, count
