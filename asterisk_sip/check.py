@@ -9,19 +9,21 @@ from typing import Any
 
 from asterisk_sip.check_agi import AGI_TELLS, look_at_agi
 from asterisk_sip.check_ami import look_at_ami
+from asterisk_sip.check_ari import look_at_ari, look_at_outbound_ari
 from asterisk_sip.check_cel import CEL_TELLS, look_at_cel
 from asterisk_sip.check_hep import HEP_TELLS, look_at_hep
 from asterisk_sip.check_line import THE_LINE
 from asterisk_sip.check_remark import Evidence, Level, Remark, Report
-from asterisk_sip.config import AgiConfig, HepConfig
+from asterisk_sip.config import AgiConfig, AriConfig, HepConfig
 from asterisk_sip.sources.ami import AmiSettings
+from asterisk_sip.sources.ari import AriSettings
 from asterisk_sip.sources.backfill import CelSettings
 
 __all__ = ["THE_LINE", "Doors", "Level", "Remark", "Report", "look_at", "to_json"]
 
 NOT_IN_USE = {
     "AMI": "each call and attempt as it happens, and with the line the status received (configs/asterisk/manager.conf)",
-    "ARI": "what AMI tells, over HTTP; on newer releases the Call-ID too, which joins HEP (configs/asterisk/ari.conf)",
+    "ARI": "what AMI tells, over HTTP, and the SIP Call-ID of each leg, by which HEP joins (configs/asterisk/ari.conf)",
     "AGI": f"{AGI_TELLS} (configs/asterisk/extensions.conf)",
     "HEP": f"{HEP_TELLS} (hep.conf)",
     "CEL": f"{CEL_TELLS} (configs/asterisk/cel.conf)",
@@ -35,6 +37,7 @@ class Doors:
 
     pbx: str
     ami: AmiSettings | None = None
+    ari: AriSettings | AriConfig | None = None  # the configuration itself when Asterisk connects to us
     agi: AgiConfig | None = None
     hep: HepConfig | None = None
     cel: CelSettings | None = None
@@ -49,6 +52,10 @@ async def look_at(doors: Doors, wait_s: float) -> Report:
     looks: list[Awaitable[tuple[list[Remark], list[Evidence]]]] = []
     if doors.ami is not None:
         looks.append(look_at_ami(doors.ami, wait_s))
+    if isinstance(doors.ari, AriSettings):
+        looks.append(look_at_ari(doors.ari, wait_s))
+    elif doors.ari is not None:
+        looks.append(look_at_outbound_ari(doors.ari, wait_s, running=doors.running))
     if doors.agi is not None:
         looks.append(_one(look_at_agi(doors.pbx, doors.agi, wait_s, running=doors.running)))
     if doors.hep is not None:

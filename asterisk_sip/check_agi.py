@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asterisk_sip.calls.model import Grade
-from asterisk_sip.check_ports import at_port, first_head
+from asterisk_sip.check_ports import first_head, look_at_port
 from asterisk_sip.check_remark import Evidence, Level, Remark
 from asterisk_sip.config import AgiConfig
 
@@ -16,7 +16,7 @@ async def look_at_agi(pbx: str, config: AgiConfig, wait_s: float, *, running: bo
     async def look() -> list[Remark]:
         return [_of_head(pbx, config, await first_head(config.listen_host, config.listen_port, wait_s), wait_s)]
 
-    remarks, came = await at_port("AGI", config.listen_host, config.listen_port, running=running, look=look)
+    remarks, came = await look_at_port("AGI", config.listen_host, config.listen_port, running=running, look=look)
     return remarks, Evidence("AGI", True, Grade.WIRE if came else None, AGI_TELLS)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.model import Grade
+from asterisk_sip.check_ear import Ear
+from asterisk_sip.check_files import lines_of, sections_of
 from asterisk_sip.check_line import about_line, about_pjsip, grade_of_events
 from asterisk_sip.check_release import about_release
-from asterisk_sip.check_remark import Evidence, Level, Remark, has_includes, lines_of, remark_with, settings_of
+from asterisk_sip.check_remark import Evidence, Level, Remark, remark_with
 from asterisk_sip.errors import AuthError, SourceError
 from asterisk_sip.sources.ami import AmiLink, AmiSettings
 
@@ -26,35 +26,17 @@ _EVERY_CLASS = {"all", "on", "yes", "true"}
 
 
 @dataclass(slots=True)
-class Ear:
-    """Listens while the check lasts."""
+class AmiEar(Ear):
+    """Listens to AMI while the check lasts."""
 
     wants_reports: bool = False
-    booted: bool = False
     timestamps: bool | None = None
-    calls_passed: bool = False
     user_events: bool = False
     variables: set[str] = field(default_factory=set)
-    seen: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def heard(self, events: list[ev.Event]) -> None:
-        """Take events."""
-        for event in events:
-            if isinstance(event, ev.Booted):
-                self.booted = True
-            if isinstance(event, ev.ChannelBegan | ev.HungUp):  # raw() looked at it: it shows the line or not
-                self.calls_passed = True
-        if self.calls_passed and (self.user_events or not self.wants_reports):
-            self.seen.set()
-
-    def link_up(self, version: str | None) -> None:
-        """Take no notice."""
-
-    def link_down(self, reason: str) -> None:
-        """Take no notice."""
-
-    def lost(self, count: int, reason: str) -> None:
-        """Take no notice."""
+    def enough(self) -> bool:
+        """Whether calls passed by, and UserEvents if they are asked for."""
+        return self.calls_passed and (self.user_events or not self.wants_reports)
 
     def raw(self, data: bytes) -> None:
         """Look at the bytes for what the events do not tell."""
@@ -64,12 +46,7 @@ class Ear:
         for line in data.split(b"\n"):
             if b"ChanVariable: " in line:
                 self.variables.add(line.partition(b"ChanVariable: ")[2].decode("utf-8", "replace").strip())
-
-    @property
-    def line(self) -> bool | None:
-        """Whether events showed the line at work; None when no call passed by."""
-        shown = any("HANGUPCAUSE(" in variable for variable in self.variables)
-        return shown or (False if self.calls_passed else None)
+        self.with_line = any("HANGUPCAUSE(" in variable for variable in self.variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +61,7 @@ async def look_at_ami(
     settings: AmiSettings, wait_s: float, config_dir: Path = Path("/etc/asterisk")
 ) -> tuple[list[Remark], list[Evidence]]:
     """Connect, look for ``wait_s`` seconds at what passes by, and return what was found. Raises nothing."""
-    ear = Ear(wants_reports="user" in settings.event_mask.split(","))
+    ear = AmiEar(wants_reports="user" in settings.event_mask.split(","))
     link = AmiLink(settings, ear)
     try:
         await link.open()
@@ -124,7 +101,7 @@ def _user(level: Level, text: str, *keys: str) -> Remark:
     return Remark(level, text, f"{MANAGER}, the user", lines_of(MANAGER, USER, *keys))
 
 
-async def _version_and_rights(link: AmiLink, ear: Ear) -> list[Remark]:
+async def _version_and_rights(link: AmiLink, ear: AmiEar) -> list[Remark]:
     answer = await link.ask({"Action": "CoreSettings"})
     commands = await link.ask({"Action": "ListCommands"})
     remarks = []
@@ -144,14 +121,12 @@ async def _version_and_rights(link: AmiLink, ear: Ear) -> list[Remark]:
 
 
 async def _events(
-    link: AmiLink, settings: AmiSettings, ear: Ear, wait_s: float, config_dir: Path
+    link: AmiLink, settings: AmiSettings, ear: AmiEar, wait_s: float, config_dir: Path
 ) -> tuple[list[Remark], list[Evidence]]:
     """Look at manager.conf, and at what passes by, for the settings that decide what the events tell."""
     configured = await _configured(link, settings.username, config_dir if link.is_local else None)
     if ear.wants_reports or configured.general is None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await ear.seen.wait()
+        await ear.wait(wait_s)
     general = configured.general
     lines = None if general is None else general.get("channelvars", [])[-1:]  # only the last counts
     in_file = None if lines is None else any("HANGUPCAUSE(" in line for line in lines)
@@ -166,7 +141,7 @@ async def _events(
     return remarks, [Evidence("AMI", True, *grade_of_events(link.version, line=line)), reports]
 
 
-def _of_reports(ear: Ear) -> tuple[Grade | None, str]:
+def _of_reports(ear: AmiEar) -> tuple[Grade | None, str]:
     if ear.user_events:
         return Grade.WIRE, "what the hangup handlers of the dialplan report; UserEvents passed by"
     if ear.wants_reports:
@@ -174,7 +149,7 @@ def _of_reports(ear: Ear) -> tuple[Grade | None, str]:
     return None, "the status line of each dialled leg, told by a hangup handler: needs class user and extensions.conf"
 
 
-def _about_stamps(ear: Ear, general: dict[str, list[str]] | None) -> list[Remark]:
+def _about_stamps(ear: AmiEar, general: dict[str, list[str]] | None) -> list[Remark]:
     stamped = ear.timestamps
     if stamped is None and general is not None:
         value = (general.get("timestampevents") or ["no"])[-1]
@@ -208,16 +183,10 @@ async def _configured(link: AmiLink, username: str, config_dir: Path | None) -> 
         return Configured(general, _classes(user))
     if config_dir is None:
         return Configured()
-    try:
-        text = await asyncio.to_thread((config_dir / MANAGER).read_text, "utf-8", "replace")
-    except OSError:
+    sections = await asyncio.to_thread(sections_of, config_dir / MANAGER)
+    if sections is None:
         return Configured()
-    if has_includes(text):
-        return Configured()
-    sections: dict[str, dict[str, list[str]]] = {"general": {}}
-    for section, key, value in settings_of(text):
-        sections.setdefault(section, {}).setdefault(key, []).append(value)
-    return Configured(sections["general"], _classes(sections.get(username.lower())))
+    return Configured(sections.get("general", {}), _classes(sections.get(username.lower())))
 
 
 async def _ask(link: AmiLink, category: str) -> dict[str, list[str]] | None:

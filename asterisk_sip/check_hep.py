@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from asterisk_sip.calls.model import Grade
-from asterisk_sip.check_ports import at_port, datagrams
+from asterisk_sip.check_ports import datagrams, look_at_port
 from asterisk_sip.check_remark import Evidence, Level, Remark
 from asterisk_sip.config import HepConfig
 from asterisk_sip.sources import hep_wire
@@ -19,7 +19,7 @@ async def look_at_hep(config: HepConfig, wait_s: float, *, running: bool) -> tup
     async def look() -> list[Remark]:
         return _of_datagrams(config, await datagrams(config.listen_host, config.listen_port, wait_s), wait_s)
 
-    remarks, came = await at_port("HEP", config.listen_host, config.listen_port, running=running, look=look)
+    remarks, came = await look_at_port("HEP", config.listen_host, config.listen_port, running=running, look=look)
     return remarks, Evidence("HEP", True, Grade.WIRE if came else None, HEP_TELLS)
 
 

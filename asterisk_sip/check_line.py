@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asterisk_sip.calls.model import Grade
+from asterisk_sip.check_files import lines_of
 from asterisk_sip.check_release import has_tech_cause
-from asterisk_sip.check_remark import Level, Remark, lines_of, remark_with
+from asterisk_sip.check_remark import Level, Remark, remark_with
 
 (THE_LINE,) = lines_of("manager.conf", "general", "channelvars")
 """What makes Asterisk show the status line as received: the same in manager.conf and ari.conf, section general."""

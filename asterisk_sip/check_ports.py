@@ -59,7 +59,7 @@ async def first_head(host: str, port: int, wait_s: float) -> list[str] | None:
         writers.append(writer)
         with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(HEAD_S):
-                head = await reader.readuntil(b"\n\n")
+                head = await _head(reader)
             if not first.done():
                 first.set_result(head.decode("utf-8", "replace").splitlines())
         writer.close()
@@ -77,7 +77,15 @@ async def first_head(host: str, port: int, wait_s: float) -> list[str] | None:
         await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
-async def at_port(
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes up to an empty line, as AGI (LF) and HTTP (CR LF) end theirs."""
+    head = b""
+    while not head.endswith((b"\n\n", b"\r\n\r\n")) and len(head) < HEAD_BYTES:
+        head += await reader.readuntil(b"\n")
+    return head
+
+
+async def look_at_port(
     what: str, host: str, port: int, *, running: bool, look: Callable[[], Awaitable[list[Remark]]]
 ) -> tuple[list[Remark], bool | None]:
     """Look at a port; return the remarks, and whether something came: None when the port was not ours to look at.

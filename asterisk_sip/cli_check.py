@@ -73,6 +73,7 @@ def _doors(pbx: PbxConfig, *, running: bool) -> Doors:
     return checks.Doors(
         pbx.name,
         ami=None if pbx.ami is None else daemon_doors.ami_settings(pbx.ami),
+        ari=pbx.ari if pbx.ari is None or pbx.ari.outbound else daemon_doors.ari_settings(pbx.ari),
         agi=pbx.agi,
         hep=pbx.hep,
         cel=None if pbx.cel is None else daemon_doors.cel_settings(pbx.cel),

@@ -16,9 +16,10 @@ from pydantic import SecretStr
 
 from asterisk_sip.calls.model import Grade
 from asterisk_sip.check import Doors, look_at, to_json
+from asterisk_sip.check_files import lines_of
 from asterisk_sip.check_line import THE_LINE, about_pjsip
 from asterisk_sip.check_release import about_release, has_tech_cause, tech_may_be_empty
-from asterisk_sip.check_remark import Level, Report, lines_of
+from asterisk_sip.check_remark import Level, Report
 from asterisk_sip.config import AgiConfig, HepConfig
 from asterisk_sip.sources.backfill import CelSettings
 from tests.e2e import command
