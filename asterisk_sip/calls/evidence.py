@@ -149,12 +149,12 @@ def _from_tech_cause(attempt: Try, leg: Leg, *, received: Reading, nothing_came:
         return None
     if nothing_came or (received is not None and received[0] != code):
         return Finding(Grade.LOCAL, TECH_CAUSE, code)
-    if received is None and may_be_local(code, attempt):
+    if received is None and may_be_local(code, attempt, leg):
         return Finding(Grade.LOCAL, TECH_CAUSE, code)
     return Finding(Grade.REPORTED, TECH_CAUSE, code)
 
 
-def may_be_local(code: int, attempt: Try) -> bool:
+def may_be_local(code: int, attempt: Try, leg: Leg) -> bool:
     """Return whether Asterisk's own stack may have made this code up, with no line to tell.
 
     408 after timer B without a sign of life. 503 when the connection was refused or the name did not resolve: no event
@@ -165,7 +165,8 @@ def may_be_local(code: int, attempt: Try) -> bool:
         return False
     if code == 503:
         return not peer_was_alive(attempt)
-    return code == 408 and lasted_s(attempt) >= LOCAL_408_MIN_S
+    since_when = attempt.began_seen or leg.seen_begin
+    return code == 408 and (not since_when or lasted_s(attempt) >= LOCAL_408_MIN_S)
 
 
 def lasted_s(attempt: Try) -> float:

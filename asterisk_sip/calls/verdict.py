@@ -222,7 +222,7 @@ def _of_cause(attempt: Try, leg: Leg, dial_status: str | None, known: Known) -> 
     """Fall back on Asterisk's own words when no SIP status is known."""
     if known.status.candidates is not None and len(known.status.candidates) == 1:
         [code] = known.status.candidates
-        if code == 408 and not evidence.may_be_local(code, attempt):
+        if code == 408 and not evidence.may_be_local(code, attempt, leg):
             return catalog.sip_code(code).disposition
     if leg.cause and (attempt.requested_before_end or dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
         return catalog.q850_cause(leg.cause).disposition
