@@ -53,12 +53,13 @@ async def look_at_ari(
         text = f"No ARI at {settings.host}:{settings.port}: {error}"
         return [remark_with(Level.PROBLEM, text, "http.conf", "general")], unused
     local = settings.host in ("localhost", "127.0.0.1", "::1")
-    staying = asyncio.create_task(link.stay())
+    listening = asyncio.create_task(link.listen())
     try:
         sections = await asyncio.to_thread(sections_of, config_dir / ARI) if local else None
         await ear.wait(wait_s)
     finally:
-        staying.cancel()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await link.close()
     remarks = [
         Remark(Level.OK, f"ARI: logged in at {settings.host}:{settings.port} as {settings.username}"),
