@@ -179,3 +179,23 @@ async def test_under_load_every_call_is_recorded_once(release: Release, tmp_path
             await companion.recorded(400)
             assert await companion.stop() == 0
             assert len(set(companion.linkedids())) == companion.count() == 400
+
+
+@pytest.mark.parametrize("release", get_args(Release))
+async def test_while_ami_is_out_agi_tells_the_calls(release: Release, tmp_path: Path) -> None:
+    with reporting(release, "agi", calls=True) as reports:
+        companion = reports.beside_ami(tmp_path)
+        text = companion.config.read_text()
+        refused = text.replace(f"port = {reports.pbx.ports.ami}\n", f"port = {reports.pbx.ports.refused}\n", 1)
+        companion.config.write_text(refused)
+        async with Lab(reports.pbx) as lab, companion:
+            await lab.caller.burst(["486", "failover.503.200", "404"], 20)
+            told = await companion.recorded(3)
+            assert await companion.stop() == 0
+            assert sorted(record["sip"]["code"] for record in told) == [200, 404, 486]
+            companion.config.write_text(text)  # the same store, and AMI is there again
+            async with companion:
+                await lab.caller.call("608")
+                assert [record["sip"]["code"] for record in await companion.recorded(4)][-1] == 608
+                assert await companion.stop() == 0
+    assert companion.count() == 4
