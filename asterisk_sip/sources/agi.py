@@ -18,6 +18,7 @@ from asterisk_sip.errors import LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources import handler_wire
 from asterisk_sip.sources.agi_wire import AgiRequest, NotAgiError, RequestReader
+from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.sources.listener import Listener, Teller
 
 WATCH_EVERY_S = 5.0
@@ -84,19 +85,7 @@ class AgiSource:
     async def run(self) -> None:
         """Listen until cancelled. An address that cannot be had is tried again, ever more seldom."""
         backoff = Backoff(self._settings.retry_min_s, self._settings.retry_max_s)
-        told: str | None = None
-        while True:
-            try:
-                server = await self._listen()
-            except LinkLostError as error:
-                if told is None:
-                    self._tell_all("link_down", str(error))
-                if told != str(error):
-                    told = str(error)
-                    self._log.error("cannot listen", reason=told)
-                await asyncio.sleep(backoff.next_s())
-                continue
-            await self._serve(server)
+        await self._serve(await address_had(self._listen, self._link_down, self._log, backoff))
 
     async def _listen(self) -> asyncio.Server:
         settings = self._settings
@@ -111,7 +100,8 @@ class AgiSource:
     async def _serve(self, server: asyncio.Server) -> None:
         host, self.port = server.sockets[0].getsockname()[:2]
         self._log.info("listening", host=host, port=self.port)
-        self._tell_all("link_up", None)
+        for door in self.doors.values():
+            self._teller.tell(door.listener.link_up, None)
         try:
             await self._watch(time.monotonic())
         finally:
@@ -119,7 +109,7 @@ class AgiSource:
             server.close()
             for connection in list(self._open):
                 connection.abort()
-            self._tell_all("link_down", "stopped listening")
+            self._link_down("stopped listening")
 
     async def _watch(self, began_at: float) -> None:
         """Tell who never reports, and what could not be read, for ever."""
@@ -192,9 +182,9 @@ class AgiSource:
             self._told.add(key)
             self._log.warning(f"{what} (told once)", **details)
 
-    def _tell_all(self, news: str, text: str | None) -> None:
+    def _link_down(self, reason: str) -> None:
         for door in self.doors.values():
-            self._teller.tell(getattr(door.listener, news), text)
+            self._teller.tell(door.listener.link_down, reason)
 
 
 @dataclass(slots=True, eq=False)

@@ -23,6 +23,7 @@ from asterisk_sip.errors import LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources import hep_wire
 from asterisk_sip.sources.ami_protocol import Listener
+from asterisk_sip.sources.keeper import address_had
 
 P = ParamSpec("P")
 
@@ -90,19 +91,10 @@ class HepSource:
     async def run(self) -> None:
         """Listen until cancelled. An address that cannot be had is tried again, ever more seldom."""
         backoff = Backoff(self._settings.retry_min_s, self._settings.retry_max_s)
-        told: str | None = None
-        while True:
-            try:
-                sock = _open(self._settings)
-            except LinkLostError as error:
-                if told is None:
-                    self._link_down(str(error))
-                if told != str(error):
-                    told = str(error)
-                    self._log.error("cannot listen", reason=told)
-                await asyncio.sleep(backoff.next_s())
-                continue
-            await self._listen(sock)
+        await self._listen(await address_had(self._bind, self._link_down, self._log, backoff))
+
+    async def _bind(self) -> socket.socket:
+        return _open(self._settings)
 
     async def _listen(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What every door that connects to Asterisk does alike: try again after an outage, tell it once, trust certificates."""
+"""What the doors do alike: try again after an outage, tell it once, trust certificates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, TakenOverError
 from asterisk_sip.retry import Backoff
+
+T = TypeVar("T")
 
 _SLOWLY = (AuthError, TakenOverError)
 
@@ -52,6 +55,27 @@ class Keeper:
             self._log.error(
                 "not listening", reason=str(error), again="slowly" if isinstance(error, _SLOWLY) else "soon"
             )
+
+
+async def address_had(
+    listen: Callable[[], Awaitable[T]], down: Callable[[str], None], log: FilteringBoundLogger, backoff: Backoff
+) -> T:
+    """Return what ``listen`` returns once it can have its address; tried ever more seldom as long as it cannot.
+
+    ``listen`` raises LinkLostError then. ``down`` hears the first reason, the log each new one.
+    """
+    told: str | None = None
+    while True:
+        try:
+            return await listen()
+        except LinkLostError as error:
+            reason = str(error)
+        if told is None:
+            down(reason)
+        if told != reason:
+            told = reason
+            log.error("cannot listen", reason=told)
+        await asyncio.sleep(backoff.next_s())
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
