@@ -19,6 +19,7 @@ from typing import Any
 
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import to_json
+from asterisk_sip.cli_journal import bare
 from asterisk_sip.sources.recording import Replay
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
@@ -30,9 +31,6 @@ CASES = Path(__file__).with_name("cases")
 CAPTURES = Path(__file__).parent.parent / ".lab" / "captures"
 TRUNKS = ("acme*", "globex", "initech", "silent", "refused", "lost", "empty")  # the other endpoints are phones
 SETUPS = {"noline": "without the line in manager.conf", "chansip": "over chan_sip"}
-
-PROSE = ("class_name", "class_meaning", "meaning", "reference", "reason", "hint")
-"""The catalogue's words. They have tests of their own, and may be put better without a change of any case."""
 
 
 async def _nobody_at_home(lab: Lab, _: Setup) -> object:
@@ -103,13 +101,6 @@ def all_cases() -> list[Case]:
     return sorted(
         (Case(path.parent.name, path.name.removesuffix(".ami.gz")) for path in CASES.glob("*/*.ami.gz")), key=str
     )
-
-
-def bare(value: Any) -> Any:
-    """Leave the catalogue's words out of a record."""
-    if isinstance(value, dict):
-        return {key: bare(inner) for key, inner in value.items() if key not in PROSE}
-    return [bare(inner) for inner in value] if isinstance(value, list) else value
 
 
 def take(name: str) -> Iterator[Case]:
