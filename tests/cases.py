@@ -30,7 +30,7 @@ from tests.lab.scenarios import SCENARIOS, Scenario, Setup
 CASES = Path(__file__).with_name("cases")
 CAPTURES = Path(__file__).parent.parent / ".lab" / "captures"
 TRUNKS = ("acme*", "globex", "initech", "silent", "refused", "lost", "empty")  # the other endpoints are phones
-SETUPS = {"noline": "without the line in manager.conf", "chansip": "over chan_sip"}
+SETUPS = {"noline": "without the line in manager.conf", "chansip": "over chan_sip", "cel": "with CEL over AMI"}
 
 
 async def _nobody_at_home(lab: Lab, _: Setup) -> object:

@@ -20,7 +20,7 @@ def options(release: Release, setup: Setup) -> PbxOptions:
     """Give how a PBX is set up for a recording."""
     if setup == "noline":
         return PbxOptions(release, channelvars=None)
-    return PbxOptions(release, chan_sip=setup == "chansip")
+    return PbxOptions(release, chan_sip=setup == "chansip", cel_events=setup == "cel")
 
 
 def wanted(names: Sequence[str], setup: Setup) -> list[Scenario]:
@@ -33,7 +33,7 @@ async def record(names: Sequence[str], folder: Path, say: Callable[[str], None] 
     """Record scenarios by name (or ``all``) on both releases into ``folder``; give the files written."""
     jobs: list[tuple[Asterisk, Setup, list[Scenario]]] = []
     try:
-        for setup in ("", "noline", "chansip"):
+        for setup in ("", "noline", "chansip", "cel"):
             scenarios = wanted(names, setup)
             for release in RELEASES if scenarios else ():
                 if setup == "chansip" and release != "16":

@@ -9,8 +9,9 @@ from typing import Literal
 from tests.lab.lab import Lab
 from tests.lab.options import Release
 
-# How the PBX is set up: with the line of the product, without it, or with the line and over chan_sip (release 16).
-Setup = Literal["", "noline", "chansip"]
+# How the PBX is set up: with the line of the product, without it, with the line and over chan_sip (release 16), or with
+# the line and CEL over AMI.
+Setup = Literal["", "noline", "chansip", "cel"]
 RELEASES: tuple[Release, ...] = ("22", "16")
 Play = Callable[[Lab, Setup], Awaitable[object]]
 

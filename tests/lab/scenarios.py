@@ -222,7 +222,7 @@ SCENARIOS = (
     Scenario("hangup-21", "the dialplan says Hangup(21)", dials("hangup.21")),
     Scenario("hangup-n", "the dialplan says Hangup(n), one call for each of 22 causes", hangup_causes),
     Scenario("answered", "answered, the caller hangs up", over_trunk("200"), ("noline", "chansip")),
-    Scenario("answered-b-bye", "answered, the callee hangs up", over_trunk("okbye", script=ON_HOOK)),
+    Scenario("answered-b-bye", "answered, the callee hangs up", over_trunk("okbye", script=ON_HOOK), ("cel",)),
     Scenario("answered-a-bye", "answered, the caller hangs up after 0.3 s", over_trunk("ok")),
     Scenario("answered-hangup-17", "the dialplan answers and says Hangup(17)", dials("answer.17", None)),
     Scenario(

@@ -58,6 +58,7 @@ SCENARIOS = (
         "dial-g-failed",
         "the callee hangs up, the caller goes on in the dialplan (Dial option g) to a trunk that answers 503",
         phones("goeson.bob.503", bob=BYE_SOON),
+        ("cel",),
     ),
     Scenario(
         "dial-g-answered",

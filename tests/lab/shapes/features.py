@@ -121,6 +121,7 @@ SCENARIOS = (
         "keys-attended",
         "the callee asks another phone by keys (*2), which answers, and hands the caller over by hanging up",
         asked("903", ANSWERS_FOR_A_WHILE, "talks"),
+        ("cel",),
     ),
     Scenario(
         "keys-attended-refused",
