@@ -69,8 +69,9 @@ class Case:
 
     @property
     def recording(self) -> Path:
-        """Every byte that the PBX sent over AMI."""
-        return self.folder / f"{self.release}.ami.gz"
+        """Every byte that the PBX sent over AMI; or a journal, of a case that `asterisk-sip export-case` made."""
+        journal = self.folder / f"{self.release}.journal.gz"
+        return journal if journal.exists() else self.folder / f"{self.release}.ami.gz"
 
     @property
     def expected(self) -> Path:
@@ -98,9 +99,8 @@ class Case:
 
 def all_cases() -> list[Case]:
     """Every case there is."""
-    return sorted(
-        (Case(path.parent.name, path.name.removesuffix(".ami.gz")) for path in CASES.glob("*/*.ami.gz")), key=str
-    )
+    recordings = [*CASES.glob("*/*.ami.gz"), *CASES.glob("*/*.journal.gz")]
+    return sorted((Case(path.parent.name, path.name.partition(".")[0]) for path in recordings), key=str)
 
 
 def take(name: str) -> Iterator[Case]:
