@@ -284,3 +284,19 @@ def test_what_is_kept_is_bounded() -> None:
     for number in range(2000):
         reports.add(leg(1, None, 1.0, 2.0, channel=CALLER._replace(uniqueid=f"1.{number}")), 1.0)
     assert reports.left_out == 1500
+
+
+def test_claimed_reports_leave_nothing_behind() -> None:
+    board = Switchboard()
+    for second in range(2000):
+        linkedid = f"{second}.0"
+        channel = CALLER._replace(uniqueid=linkedid, linkedid=linkedid)
+        board.feed(ev.ChannelBegan(second, channel), second)
+        of_leg = leg(1, "SIP 503 No", second, second, root=linkedid)
+        board.feed(of_leg._replace(channel=of_leg.channel._replace(uniqueid=f"{second}.1", linkedid=linkedid)), second)
+        board.due(second)
+        if second >= 5:  # calls that last five seconds
+            ended = f"{second - 5}.0"
+            board.feed(ev.HungUp(second, CALLER._replace(uniqueid=ended, linkedid=ended), 16, None, None), second)
+    assert len(board.reports) == 5
+    assert len(board.reports._due) < 50

@@ -152,6 +152,17 @@ async def test_beside_ami_without_the_line_the_handler_tells_the_code(beside: Re
                 assert (attempt["evidence"]["grade"], attempt["evidence"]["source"]) == ("wire", beside.source)
 
 
+async def test_a_queue_is_told_by_its_caller(alone: ReportingPbx, tmp_path: Path) -> None:
+    """Queue() has no option b on these releases: its agents do not report."""
+    async with Lab(alone.pbx) as lab, alone.alone(tmp_path) as companion:
+        await lab.caller.call("inqueue.support.2")
+        await lab.caller.call("earlyqueue.support", cancel_after_s=1.0)
+        timed_out, gave_up = await companion.recorded(2)
+        assert await companion.stop() == 0
+    assert verdict(timed_out) == ("failed", "no_answer", 180, "pbx", (1, 180), (1, 180))
+    assert verdict(gave_up) == ("abandoned", "cancelled", 180, "caller", (1, 180), (1, 180))
+
+
 @pytest.mark.parametrize("release", get_args(Release))
 async def test_of_a_callers_report_alone_codes_are_known_but_not_the_order(release: Release, tmp_path: Path) -> None:
     with reporting(release, "agi", legs=False) as reports:

@@ -21,6 +21,9 @@ MAX_REPORTS = 500  # of one call
 SETTLE_S = 2.0
 """How long a call is waited for whose first channel has reported: the handlers of its legs may run a moment later."""
 
+LOOK_S = 10.0
+"""How often it is looked whether a call still has to be waited for; so long, too, a claimed one may leave a trace."""
+
 NO_ROOT_S = 30.0
 """How long a call is waited for whose first channel has no handler hooked in."""
 
@@ -72,7 +75,7 @@ class Reports:
     @property
     def held(self) -> int:
         """How many entries are kept: none when every report was claimed."""
-        return len(self._calls) + len(self._linkedid_of)
+        return len(self._calls) + len(self._linkedid_of)  # what waits to be looked at goes by itself
 
     def add(self, report: HandlerReport, now: float) -> None:
         """Keep a report. The same one again, by another way, changes nothing."""
@@ -121,7 +124,7 @@ class Reports:
                 continue
             if known is Standing.UNKNOWN and told.ripe_at <= now:
                 found.append(tuple(told.reports))
-            self._schedule(told, max(told.ripe_at, now + NO_ROOT_S))
+            self._schedule(told, now + LOOK_S)
         return found
 
     def finished(self, standing: Callable[[Told], Standing]) -> Iterator[tuple[HandlerReport, ...]]:
