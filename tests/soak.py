@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from tests.bench.live import cpu_s, rss_mb
 from tests.e2e import Companion
 from tests.lab.asterisk import Asterisk
 from tests.lab.lab import Lab
@@ -43,28 +43,6 @@ EXPECTED: dict[str, tuple[str, int | None]] = {
 SETTLES_S = 60.0
 
 
-class Usage:
-    """CPU and memory of a process, from /proc."""
-
-    def __init__(self, pid: int) -> None:
-        self._proc = Path(f"/proc/{pid}")
-        self._began_s = self._cpu()
-
-    @property
-    def cpu_s(self) -> float:
-        """Seconds of CPU since this was made."""
-        return self._cpu() - self._began_s
-
-    @property
-    def rss_mb(self) -> float:
-        """Memory now."""
-        return int((self._proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def _cpu(self) -> float:
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def teach(lab: Lab) -> None:
     """Teach the far ends what is not a plain status."""
     lab.acme.scripts["rings"] = Script((Reply(180), Reply(480, after_s=0.8)))
@@ -78,13 +56,13 @@ async def soak(pbx: Asterisk, folder: Path, minutes: float, per_second: float) -
         teach(lab)
         assert companion.pid is not None
         assert pbx.pid is not None
-        ours, theirs = Usage(companion.pid), Usage(pbx.pid)
+        before = cpu_s(companion.pid), cpu_s(pbx.pid)
         extens = list(itertools.islice(itertools.cycle(EXPECTED), int(minutes * 60 * per_second)))
         began, memory = time.monotonic(), []
         calling = asyncio.create_task(lab.caller.burst(extens, per_second, bye_after_s=0.5))
         while not calling.done():
             await asyncio.wait((calling,), timeout=10)
-            memory.append(ours.rss_mb)
+            memory.append(rss_mb(companion.pid))
         made = Counter(outcome.exten for outcome in await calling)
         await lab.idle(SETTLES_S)
         await companion.recorded(made.total(), SETTLES_S)
@@ -97,7 +75,8 @@ async def soak(pbx: Asterisk, folder: Path, minutes: float, per_second: float) -
         say(f"Asterisk {pbx.options.release}, {took_s:.0f} s, {made.total() / took_s:.1f} calls/s")
         say(f"calls made {made.total()}, recorded {len(records)}, partial {partial}, twice {twice}")
         say(f"gaps {len(companion.gaps())}, still in flight {companion.in_flight()}")
-        say(f"CPU: companion {ours.cpu_s:.1f} s, Asterisk {theirs.cpu_s:.1f} s ({ours.cpu_s / theirs.cpu_s:.1%})")
+        ours, theirs = cpu_s(companion.pid) - before[0], cpu_s(pbx.pid) - before[1]
+        say(f"CPU: companion {ours:.1f} s, Asterisk {theirs:.1f} s ({ours / theirs:.1%})")
         say(f"memory of the companion: {memory[0]:.0f} MB after 10 s, {memory[-1]:.0f} MB at the end")
         for key, count in sorted((wanted - told).items(), key=str):
             say(f"  missing {count} of {key}")
