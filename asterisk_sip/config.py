@@ -18,7 +18,7 @@ from typing import Any, Literal, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from asterisk_sip import config_listen
+from asterisk_sip import config_listen, config_names
 from asterisk_sip.config_doors import DOORS, AgiConfig, AmiConfig, AriConfig, CelConfig, HepConfig, HepPeer, PbxConfig
 from asterisk_sip.config_faults import Fault, Findings, Loc, os_reason, reason_of
 from asterisk_sip.config_keys import key_paths, value_type
@@ -31,7 +31,7 @@ from asterisk_sip.config_model import (
     StoreConfig,
     TrunkRule,
 )
-from asterisk_sip.config_secrets import SECRETS, SecretFinder, misplaced, variable_stem
+from asterisk_sip.config_secrets import SECRETS, SecretFinder, misplaced
 from asterisk_sip.config_sinks import DeliveryConfig
 from asterisk_sip.errors import ConfigError
 
@@ -119,8 +119,7 @@ class _Draft:
         if self._secrets is True:
             self._certificates()
         config_listen.look(self._tree, self._findings)
-        self._distinct_names()
-        self._distinct_patterns()
+        config_names.look(self._tree, self._findings)
         self._tree["warnings"] = tuple(self._findings.warnings)
         try:
             config = Config.model_validate(self._tree)
@@ -131,12 +130,6 @@ class _Draft:
         for detail in details:
             self._explain(detail)
         return None
-
-    def _tables(self, key: str) -> Iterator[tuple[int, Table]]:
-        entries = self._tree.get(key)
-        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict):
-                yield number, entry
 
     def _override(self) -> None:
         """Lay the variables ASTERISK_SIP__... over the file."""
@@ -171,7 +164,7 @@ class _Draft:
 
     def _default_door(self) -> None:
         """A PBX of which no door is named is heard by AMI."""
-        for _, pbx in self._tables("pbx"):
+        for _, pbx in config_names.tables(self._tree, "pbx"):
             if not any(door in pbx for door in DOORS):
                 pbx["ami"] = {}
 
@@ -195,39 +188,12 @@ class _Draft:
                 continue
             for loc in _places(self._tree, path):
                 table = _at(self._tree, loc[:-1])
-                if not isinstance(table, dict) or table.get("tls") is not True:
+                if not isinstance(table, dict) or not _uses_tls(table):
                     continue
                 value = table.get("ca_file")
                 reason = _ca_fault(Path(value)) if isinstance(value, str) and value else None
                 if reason:
                     self._findings.fault(loc, reason)
-
-    def _distinct_names(self) -> None:
-        for key in ("pbx", "trunk"):
-            seen: dict[str, int] = {}
-            for number, table in self._tables(key):
-                name = table.get("name")
-                if not isinstance(name, str):
-                    continue
-                stem = variable_stem(name) if key == "pbx" else None
-                first = seen.setdefault(stem or name, number)
-                if first == number:
-                    continue
-                reason = f"is already the name of {key}[{first}]"
-                if name != self._tree[key][first]["name"]:
-                    reason = f"is too like the name of {key}[{first}]: both take their secrets from {stem}_..."
-                self._findings.fault((key, number, "name"), reason)
-
-    def _distinct_patterns(self) -> None:
-        seen: dict[str, int] = {}
-        for number, trunk in self._tables("trunk"):
-            patterns = trunk.get("endpoints")
-            for place, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
-                if not isinstance(pattern, str):
-                    continue
-                if pattern in seen:
-                    self._findings.fault(("trunk", number, "endpoints", place), f"is already in trunk[{seen[pattern]}]")
-                seen.setdefault(pattern, number)
 
     def _explain(self, detail: ErrorDetails) -> None:
         loc = detail["loc"]
@@ -273,6 +239,10 @@ def _typed(text: str, kind: object) -> object:
     except (KeyError, ValueError):
         pass
     return text
+
+
+def _uses_tls(table: Table) -> bool:
+    return table.get("tls") is True or str(table.get("url", "")).startswith("https:")
 
 
 def _ca_fault(path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """Finds each secret in the one place that gives it: a variable, or a file that the TOML file names.
 
 Below a ``[[pbx]]`` the variable is ``ASTERISK_SIP_<NAME OF THE PBX>_AMI_SECRET``, or ``ASTERISK_SIP_AMI_SECRET`` when
-there is one PBX; ``SECRETS`` has all of them.
+there is one PBX; that of a sink is ``ASTERISK_SIP_SINK_<NAME OF THE SINK>_SECRET``; ``SECRETS`` has all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -25,13 +25,16 @@ _SECRET_MAX_BYTES = 4_096
 
 @dataclass(frozen=True)
 class SecretKey:
-    """A secret: the table and the key it fills in. ``wanted`` tells from the table whether it has a use for one."""
+    """A secret: the table and the key it fills in. ``wanted`` tells from the table whether it has a use for one.
+
+    The table stands in each ``[[pbx]]``, in ``[sink]`` as a list, or by itself: ``below``.
+    """
 
     table: str
     key: str
     suffix: str
     needed: bool = True
-    of_pbx: bool = True
+    below: Literal["pbx", "sink"] | None = "pbx"
     wanted: Callable[[Table], bool] = lambda _: True
 
     @property
@@ -49,9 +52,9 @@ class SecretKey:
         """Its variable when there is one PBX."""
         return f"ASTERISK_SIP_{self.suffix}"
 
-    def of(self, pbx_name: object) -> str | None:
-        """Give its variable for the PBX of this name."""
-        stem = variable_stem(pbx_name)
+    def of(self, name: object) -> str | None:
+        """Give its variable for the PBX or the sink of this name."""
+        stem = variable_stem(f"sink_{name}" if self.below == "sink" and name else name)
         return stem and f"{stem}_{self.suffix}"
 
 
@@ -60,16 +63,17 @@ SECRETS = (
     SecretKey("ari", "password", "ARI_PASSWORD"),
     SecretKey("hep", "capture_password", "HEP_CAPTURE_PASSWORD", needed=False),
     SecretKey("cel", "password", "CEL_PASSWORD", needed=False, wanted=lambda cel: cel.get("kind") == "postgresql"),
+    SecretKey("webhook", "secret", "SECRET", needed=False, below="sink"),
+    SecretKey("journal", "key", "JOURNAL_KEY", below=None, wanted=lambda journal: journal.get("pseudonymise") is True),
     SecretKey(
-        "journal", "key", "JOURNAL_KEY", of_pbx=False, wanted=lambda journal: journal.get("pseudonymise") is True
-    ),
-    SecretKey(
-        "store", "password", "STORE_PASSWORD", needed=False, of_pbx=False, wanted=lambda store: bool(store.get("url"))
+        "store", "password", "STORE_PASSWORD", needed=False, below=None, wanted=lambda store: bool(store.get("url"))
     ),
 )
 
-_OF_PBX = tuple(secret for secret in SECRETS if secret.of_pbx)
+_OF_PBX = tuple(secret for secret in SECRETS if secret.below == "pbx")
 _LOOKS_LIKE_A_PBX = re.compile(rf"ASTERISK_SIP_[A-Z0-9][A-Z0-9_]*_({'|'.join(secret.suffix for secret in _OF_PBX)})")
+_OF_SINKS = {secret.suffix for secret in SECRETS if secret.below == "sink"}
+_LOOKS_LIKE_A_SINK = re.compile(rf"ASTERISK_SIP_SINK_[A-Z0-9][A-Z0-9_]*_({'|'.join(sorted(_OF_SINKS))})")
 _WRITTEN_KEYS = ("secret", "password")
 
 
@@ -112,7 +116,11 @@ class SecretFinder:
     def _places(self) -> Iterator[tuple[Loc, Table, SecretKey, list[str]]]:
         """Every table that may have a secret, and the variables that may give it."""
         for secret in SECRETS:
-            if secret.of_pbx:
+            if secret.below == "sink":
+                for number, sink in enumerate(self._sinks(secret.table)):
+                    variable = secret.of(sink.get("name"))
+                    yield ("sink", secret.table, number), sink, secret, [variable] if variable else []
+            elif secret.below == "pbx":
                 for number, pbx in enumerate(self._pbxs):
                     if isinstance(pbx.get(secret.table), dict):
                         only = secret.only if len(self._pbxs) == 1 else None
@@ -120,6 +128,11 @@ class SecretFinder:
                         yield ("pbx", number, secret.table), pbx[secret.table], secret, variables
             elif isinstance(self._tree.get(secret.table), dict):
                 yield (secret.table,), self._tree[secret.table], secret, [secret.only]
+
+    def _sinks(self, kind: str) -> list[Table]:
+        sinks = self._tree.get("sink")
+        entries = sinks.get(kind) if isinstance(sinks, dict) else None
+        return [entry if isinstance(entry, dict) else {} for entry in entries] if isinstance(entries, list) else []
 
     def _find(self, loc: Loc, table: Table, secret: SecretKey, variables: list[str]) -> None:
         """Find the one place that gives a secret."""
@@ -129,7 +142,8 @@ class SecretFinder:
             del table[key]
             self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")
         if self._read not in {True, secret.table}:
-            table[secret.key] = SecretStr("not read")
+            if secret.needed:
+                table[secret.key] = SecretStr("not read")
             return
         if not secret.wanted(table):
             return
@@ -177,15 +191,17 @@ class SecretFinder:
     def _why_unused(self, name: str) -> str | None:
         """Say why nothing asks for a variable that can hold a secret; None if it cannot."""
         for secret in SECRETS:
-            if name == secret.only and secret.of_pbx and len(self._pbxs) > 1:
-                return "not used: there is more than one [[pbx]]"
-            if name == secret.only:
-                where = f"[pbx.{secret.table}]" if secret.of_pbx else f"[{secret.table}]"
+            if secret.below != "sink" and name == secret.only:
+                if secret.below == "pbx" and len(self._pbxs) > 1:
+                    return "not used: there is more than one [[pbx]]"
+                where = f"[pbx.{secret.table}]" if secret.below else f"[{secret.table}]"
                 return f"not used: no {where} asks for it"
-            for pbx in self._pbxs:
+            for pbx in self._pbxs if secret.below == "pbx" else ():
                 if name == secret.of(pbx.get("name")):
                     return f"not used: no [pbx.{secret.table}] of that [[pbx]] asks for it"
-        return "no [[pbx]] has that name" if _LOOKS_LIKE_A_PBX.fullmatch(name) else None
+        if _LOOKS_LIKE_A_PBX.fullmatch(name):
+            return "no [[pbx]] has that name"
+        return "not used: no sink of that name asks for it" if _LOOKS_LIKE_A_SINK.fullmatch(name) else None
 
 
 def _read_secret(path: Path) -> tuple[SecretStr | None, str | None, str | None]:

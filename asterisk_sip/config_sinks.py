@@ -1,4 +1,4 @@
-"""Where records go beside the store, as types: files, standard output, and what others add."""
+"""Where records go beside the store, as types: files, standard output, webhooks, and what others add."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
 
-from asterisk_sip.config_types import FilePath, Line, Name, Seconds, Section, filled
+from asterisk_sip.config_types import Derived, FilePath, Line, Name, Seconds, Section, WebhookSecrets, WebUrl, filled
 
 Kind = Literal["failure", "answered", "gap"]
 Wants = Annotated[tuple[Kind, ...], Strict(strict=False), AfterValidator(filled)]
@@ -36,6 +36,17 @@ class StdoutConfig(_Sink):
     name: Name = "stdout"
 
 
+class WebhookConfig(_Sink):
+    """One POST a record. ``secret`` may be several, with a blank between: all of them sign."""
+
+    url: WebUrl
+    secret: Annotated[WebhookSecrets | None, Derived()] = None
+    secret_file: FilePath | None = None
+    ca_file: FilePath | None = None
+    parallel: int = Field(8, ge=1, le=256)
+    timeout_s: Seconds = 10.0
+
+
 class PluginConfig(_Sink):
     """A sink that another package adds by an entry point ``asterisk_sip.sinks``; ``options`` are its own."""
 
@@ -48,12 +59,13 @@ class SinksConfig(Section):
 
     jsonl: Annotated[tuple[JsonlConfig, ...], Strict(strict=False)] = ()
     stdout: StdoutConfig | None = None
+    webhook: Annotated[tuple[WebhookConfig, ...], Strict(strict=False)] = ()
     plugin: Annotated[tuple[PluginConfig, ...], Strict(strict=False)] = ()
 
     @property
     def any(self) -> bool:
         """Whether there is a sink."""
-        return bool(self.jsonl or self.stdout or self.plugin)
+        return bool(self.jsonl or self.stdout or self.webhook or self.plugin)
 
 
 class DeliveryConfig(Section):

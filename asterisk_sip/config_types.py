@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import re
 from pathlib import Path
@@ -22,6 +24,7 @@ _WITH_PORT = re.compile(r"(?P<host>[^:]*):(?P<port>[0-9]{1,5})")
 _PORT_MAX = 65_535
 _URL_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _SQL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?")
+_WEBHOOK_SECRET_BYTES = range(24, 65)
 _PASSWORDS_IN_URLS = frozenset({"password", "sslpassword", "passfile"})
 
 
@@ -136,6 +139,23 @@ def _postgresql_url(text: str) -> str:
     return text
 
 
+def _web_url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("must begin with https:// or http://")
+    if not text.isascii() or " " in text:
+        raise ValueError("must be plain ASCII without blanks")
+    try:
+        parts = urlsplit(text)
+        host = parts.port != 0 and parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.fragment:
+        raise ValueError("is no URL: https://host/path")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password")
+    return text
+
+
 def _sql_name(text: str) -> str:
     if not _SQL_NAME.fullmatch(text):
         raise ValueError("must be the name of a table, or schema.table: letters, digits and '_'")
@@ -152,6 +172,17 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    for secret in value.get_secret_value().split(" "):
+        try:
+            size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+        except (binascii.Error, ValueError):
+            size = 0
+        if size not in _WEBHOOK_SECRET_BYTES:
+            raise ValueError("must be whsec_ and 24 to 64 bytes in base64, or several of these with a blank between")
+    return value
+
+
 Line = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
 UserName = Annotated[str, Field(min_length=1, max_length=79), AfterValidator(_one_line)]  # Asterisk cuts longer ones
 Name = Annotated[str, AfterValidator(_name)]
@@ -162,6 +193,8 @@ FilePath = Annotated[Path, Strict(strict=False), AfterValidator(_file)]
 UrlPath = Annotated[str, Field(max_length=255), AfterValidator(_url_path)]
 Application = Annotated[Line, AfterValidator(_application)]
 PostgresqlUrl = Annotated[Line, AfterValidator(_postgresql_url)]
+WebUrl = Annotated[Line, AfterValidator(_web_url)]
 SqlName = Annotated[str, AfterValidator(_sql_name)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+WebhookSecrets = Annotated[Secret, AfterValidator(_webhook_secrets)]

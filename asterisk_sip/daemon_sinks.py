@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from asterisk_sip.config import Config
-from asterisk_sip.config_sinks import JsonlConfig, PluginConfig
+from asterisk_sip.config_sinks import JsonlConfig, PluginConfig, WebhookConfig
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.sinks.base import Sink
 from asterisk_sip.sinks.courier import Courier, CourierSettings
@@ -16,6 +16,7 @@ from asterisk_sip.sinks.dead_letters import DeadLetters
 from asterisk_sip.sinks.jsonl import JsonlSettings, JsonlSink
 from asterisk_sip.sinks.stdout import StdoutSink
 from asterisk_sip.sinks.store import StoreSink
+from asterisk_sip.sinks.webhook import WebhookSettings, WebhookSink
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.stores.spool import Spool
 
@@ -54,6 +55,8 @@ def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:
         yield f"sink.jsonl[{number}]", jsonl.name, JsonlSink(_jsonl_settings(jsonl))
     if config.sink.stdout is not None:
         yield "sink.stdout", config.sink.stdout.name, StdoutSink(frozenset(config.sink.stdout.wants))
+    for number, webhook in enumerate(config.sink.webhook):
+        yield f"sink.webhook[{number}]", webhook.name, WebhookSink(_webhook_settings(webhook))
     for number, plugin in enumerate(config.sink.plugin):
         yield f"sink.plugin[{number}]", plugin.name, _plugin(plugin, f"sink.plugin[{number}]")
 
@@ -61,6 +64,13 @@ def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:
 def _jsonl_settings(config: JsonlConfig) -> JsonlSettings:
     return JsonlSettings(
         Path(config.path), frozenset(config.wants), config.max_mb, config.max_hours, config.keep_files, config.fsync
+    )
+
+
+def _webhook_settings(config: WebhookConfig) -> WebhookSettings:
+    secrets = () if config.secret is None else tuple(config.secret.get_secret_value().split(" "))
+    return WebhookSettings(
+        config.url, frozenset(config.wants), secrets, config.parallel, config.timeout_s, config.ca_file
     )
 
 

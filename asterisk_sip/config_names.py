@@ -1,0 +1,67 @@
+"""Names that must differ: those of PBXs, trunks and sinks, and the patterns of trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from asterisk_sip.config_faults import Findings, Loc, key_path
+from asterisk_sip.config_secrets import variable_stem
+
+Table = dict[str, Any]
+
+
+def look(tree: Table, findings: Findings) -> None:
+    """Tell of every name and every pattern that stands there a second time."""
+    _distinct(((("pbx", number), pbx) for number, pbx in tables(tree, "pbx")), findings, stems=True)
+    _distinct(((("trunk", number), trunk) for number, trunk in tables(tree, "trunk")), findings, stems=False)
+    _distinct(_sinks(tree), findings, stems=True)
+    _distinct_patterns(tree, findings)
+
+
+def tables(tree: Table, key: str) -> Iterator[tuple[int, Table]]:
+    """Give the tables of a list, with their numbers, as far as they are tables."""
+    entries = tree.get(key)
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            yield number, entry
+
+
+def _sinks(tree: Table) -> Iterator[tuple[Loc, Table]]:
+    sinks = tree.get("sink")
+    sinks = sinks if isinstance(sinks, dict) else {}
+    for kind, below in sinks.items():
+        if isinstance(below, dict):
+            yield ("sink", kind), {"name": kind, **below}
+        else:
+            yield from ((("sink", kind, number), entry) for number, entry in tables(sinks, kind))
+
+
+def _distinct(entries: Iterable[tuple[Loc, Table]], findings: Findings, *, stems: bool) -> None:
+    """Tell of names that stand there twice; with ``stems`` also of two whose secrets would have one variable."""
+    seen: dict[str, tuple[Loc, str]] = {}
+    for loc, table in entries:
+        name = table.get("name")
+        if not isinstance(name, str):
+            continue
+        stem = variable_stem(name) if stems else None
+        first, first_name = seen.setdefault(stem or name, (loc, name))
+        if first == loc:
+            continue
+        reason = f"is already the name of {key_path(first)}"
+        if name != first_name:
+            variables = variable_stem(f"sink_{name}") if loc[0] == "sink" else stem
+            reason = f"is too like the name of {key_path(first)}: both take their secrets from {variables}_..."
+        findings.fault((*loc, "name"), reason)
+
+
+def _distinct_patterns(tree: Table, findings: Findings) -> None:
+    seen: dict[str, int] = {}
+    for number, trunk in tables(tree, "trunk"):
+        patterns = trunk.get("endpoints")
+        for place, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+            if not isinstance(pattern, str):
+                continue
+            if pattern in seen:
+                findings.fault(("trunk", number, "endpoints", place), f"is already in trunk[{seen[pattern]}]")
+            seen.setdefault(pattern, number)
