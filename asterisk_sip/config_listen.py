@@ -50,7 +50,7 @@ def look(tree: Table, findings: Findings) -> None:
         at.setdefault((one.protocol, one.host, one.port), []).append(one)
     for first, *others in at.values():
         for one in others:
-            if one.door != first.door or one.door == "ari":
+            if one.door != first.door:
                 findings.fault((*one.loc, "listen_port"), f"is the port of {key_path(first.loc)} too")
         if others and first.door == "hep":
             _distinct_captures([first, *others], findings)

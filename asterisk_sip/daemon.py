@@ -18,7 +18,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
-from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_doors, open_hep, sip_addresses
+from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
@@ -76,7 +76,7 @@ async def _serve(
                 desk.tape_of = partial(journal.tape, pbx.name)
             sources += open_doors(pbx, desk)
         heard = list(zip(config.pbx, pipeline.desks, strict=True))
-        sources += [*open_hep(heard), *open_agi(heard)]
+        sources += [*open_hep(heard), *open_agi(heard), *open_ari(heard)]
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run()) for source in sources]
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)

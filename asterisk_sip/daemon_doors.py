@@ -18,6 +18,7 @@ from asterisk_sip.desk import Desk
 from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.sources.ari import AriSettings, AriSource
+from asterisk_sip.sources.ari_listener import AriDoor, AriListener
 from asterisk_sip.sources.backfill import LOOK_BACK_S, VISIBLE_AFTER_S, CelSettings, read_rows
 from asterisk_sip.sources.cel_calls_wire import calls_from_cel
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
@@ -78,6 +79,17 @@ def open_agi(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[AgiSource]:
             door = AgiDoor(pbx.name, desk.door("agi"))
             sharing[pbx.agi.listen_host, pbx.agi.listen_port].append((pbx.agi, door))
     return [AgiSource(agi_settings([config for config, _ in at]), [door for _, door in at]) for at in sharing.values()]
+
+
+def open_ari(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[AriListener]:
+    """Return a source for each address to which PBXs connect with their events: several may share one."""
+    sharing: dict[tuple[str, int], list[AriDoor]] = defaultdict(list)
+    for pbx, desk in pbxs:
+        if pbx.ari is not None and pbx.ari.outbound:
+            door = AriDoor(pbx.name, ari_settings(pbx.ari), desk.door("ari"))
+            desk.relist.append(door.relist)
+            sharing[pbx.ari.listen_host, pbx.ari.listen_port].append(door)
+    return [AriListener(host, port, doors) for (host, port), doors in sharing.items()]
 
 
 def agi_settings(configs: list[AgiConfig]) -> AgiSettings:

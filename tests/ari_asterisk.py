@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.ari_server import AT, SECRET
+from tests.ari_server import AT, SECRET, event
 
 
 class OutboundAsterisk:
@@ -45,6 +45,7 @@ class OutboundAsterisk:
             await self._session.close()
             raise
         self._answering = asyncio.create_task(self._answer())
+        await self.send(event("ApplicationRegistered"))
         return self
 
     async def send(self, *messages: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ class ScriptedAri:
             "/channels": Answer(),
             "/bridges": Answer(),
         }
+        self.prefix = ""
         self.before_answer: Callable[[str], None] = lambda _: None
         self.refuse_socket: Answer | None = None
         self.deaf = False  # pings are read and never answered
@@ -151,7 +152,7 @@ class ScriptedAri:
     # the server itself
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
-        path = request.match_info["path"]
+        path = request.match_info["path"] if request.match_info["prefix"] == self.prefix else "/elsewhere"
         self.requests.append((path, request.query_string))
         self._changed.set()
         if not self._proves(request):

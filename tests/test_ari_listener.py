@@ -30,7 +30,8 @@ def door(name: str = "pbx1", listener: Recorder | None = None, **changes: float)
 async def listening(*doors: AriDoor, port: int = 0) -> AsyncIterator[AriListener]:
     """A listener at work; cancelled at the end. Nothing may be left behind."""
     async with loop_watched():
-        server = AriListener("127.0.0.1", port, doors, retry_min_s=0.01, retry_max_s=0.02)
+        server = AriListener("127.0.0.1", port, doors)
+        server.backoff.min_s = server.backoff.max_s = 0.01
         task = asyncio.create_task(server.run())
         try:
             if not port:

@@ -125,6 +125,13 @@ async def test_a_listener_that_raises_loses_one_message_and_nothing_else(pbx: Sc
     assert len([entry for entry in logs if "listener failed" in entry["event"]]) == 1
 
 
+async def test_a_prefix_of_the_web_server_is_gone_through(pbx: ScriptedAri) -> None:
+    pbx.prefix = "asterisk/"
+    async with opened(patient(pbx, prefix="asterisk"), Recorder()) as link:
+        assert link.version == "22.10.1"
+    await fails_to_open(pbx, WireError, "and the prefix right")
+
+
 # What lives
 
 

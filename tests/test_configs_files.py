@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from asterisk_sip.config import AmiConfig, Config, load
-from asterisk_sip.config_doors import AgiConfig, PbxConfig
+from asterisk_sip.config_doors import AgiConfig, AriConfig, PbxConfig
 from asterisk_sip.config_keys import key_paths, table_of
 from asterisk_sip.config_model import TrunkRule
 from asterisk_sip.errors import ConfigError
@@ -29,6 +29,7 @@ THE_LINE = (
 )
 DIALPLAN = CONFIGS / "asterisk" / "extensions.conf"
 LOG = sorted((CONFIGS / "asterisk").glob("cel*.conf"))
+CLIENT = CONFIGS / "asterisk" / "websocket_client.conf"
 SNIPPETS = sorted(set((CONFIGS / "asterisk").glob("*.conf")) - {DIALPLAN})
 SWITCHED_OFF = re.compile(r"^#(?=[a-z_]+ = |\[)", re.MULTILINE)
 
@@ -161,7 +162,7 @@ def test_key_paths_tell_lists_of_tables_from_tables() -> None:
 # The snippets for Asterisk
 
 
-@pytest.mark.parametrize("path", sorted({*SNIPPETS} - {*LOG}), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted({*SNIPPETS} - {*LOG, CLIENT}), ids=lambda path: path.name)
 def test_a_snippet_can_be_parsed_and_listens_on_loopback_only(path: Path) -> None:
     general = dict(sections(path)["general"])
     assert general["enabled"] == "yes"
@@ -196,6 +197,15 @@ def test_the_manager_user_can_listen_and_ask_and_no_more() -> None:
     rules = dict(user)
     assert set(rules["read"].split(",")) == set(AmiConfig.model_fields["event_mask"].default.split(","))
     assert rules["write"] == "reporting"
+
+
+def test_an_asterisk_that_connects_finds_us_on_loopback_and_is_read_only() -> None:
+    client = dict(sections(CLIENT)["asterisk-sip"])
+    assert client["uri"] == f"ws://127.0.0.1:{AriConfig.model_fields['listen_port'].default}/pbx1"
+    assert client["username"] == AriConfig.model_fields["username"].default
+    text = (CONFIGS / "asterisk" / "ari.conf").read_text()
+    for line in ("websocket_client_id = asterisk-sip", "subscribe_all = yes", "local_ari_user = asterisk-sip"):
+        assert f"\n;{line}\n" in text
 
 
 def test_the_ari_user_is_read_only() -> None:

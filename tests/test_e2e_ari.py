@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Self
 
@@ -11,10 +13,15 @@ import pytest
 
 from tests.e2e import Companion, by_linkedid
 from tests.lab.asterisk import Asterisk
+from tests.lab.fixtures import need_roots
 from tests.lab.lab import Lab
+from tests.lab.options import PbxOptions
 from tests.lab.scenarios import SCENARIOS
 from tests.lab.wait import until
 from tests.test_ari_cases import differences
+
+CONFIGS = Path(__file__).parent.parent / "configs" / "asterisk"
+SECRET = "only-for-tests"
 
 pytestmark = pytest.mark.lab
 
@@ -146,3 +153,40 @@ async def test_an_outage_of_the_link_is_a_gap_and_what_lives_is_found_again(lab:
     assert {record["outcome"] for record in records} == {"answered", "failed"}
     assert [record["partial"] for record in records if record["outcome"] == "answered"] == [True, True]
     assert (told["608"]["sip"]["code"], told["608"]["partial"]) == (608, False)
+
+
+def connecting_out(port: int, name: str) -> PbxOptions:
+    """An Asterisk with the snippets of configs/asterisk as they are, and passwords."""
+    client = (CONFIGS / "websocket_client.conf").read_text()
+    client = client.replace("127.0.0.1:8099/pbx1", f"127.0.0.1:{port}/{name}").replace(
+        ";password =", f"password = {SECRET}"
+    )
+    snippet = (CONFIGS / "ari.conf").read_text().replace(";password =", f"password = {SECRET}-of-the-user")
+    user = snippet[snippet.index("[asterisk-sip]") :]
+    return PbxOptions("22", extra={"websocket_client.conf": client, "ari.conf": re.sub(r"(?m)^;(?=[a-z\[])", "", user)})
+
+
+async def test_an_asterisk_that_connects_to_us_is_heard_over_a_restart_of_either(tmp_path: Path) -> None:
+    need_roots("22")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Asterisk(connecting_out(port, "pbx1")) as pbx:
+        companion = Beside(tmp_path / "out", pbx, "ari")
+        (tmp_path / "out" / "ari.password").write_text(SECRET)
+        listens = f'outbound = true\nlisten_port = {port}\nusername = "asterisk-sip"\n'
+        lines = companion.config.read_text().replace('username = "companion"\n', listens)
+        companion.config.write_text(lines)
+        async with Lab(pbx) as lab, companion:
+            await lab.caller.call("608")
+            await companion.recorded(1)
+            assert await companion.stop() == 0
+            await companion.start()
+            await lab.caller.call("failover.503.ok", bye_after_s=0.2)
+            records = await companion.recorded(2)
+    assert [record["outcome"] for record in records] == ["failed", "rescued"]
+    assert records[0]["sip"]["code"] == 608
+    assert records[0]["evidence"] == records[0]["attempts"][0]["evidence"]
+    assert records[0]["evidence"]["grade"] == "wire"
+    assert records[0]["asterisk_version"] == "22.10.1"
+    assert not any(record["partial"] for record in records)
+    assert all(attempt["sip_call_id"] for record in records for attempt in record["attempts"])

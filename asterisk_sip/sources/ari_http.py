@@ -26,7 +26,7 @@ NOT_ARI = "what answers there is not an Asterisk REST Interface"
 
 @dataclass(frozen=True, slots=True)
 class AriSettings:
-    """How to reach one Asterisk and how patient to be (seconds, bytes). ``prefix`` is that of http.conf."""
+    """How to reach one Asterisk and how patient to be (seconds, bytes). ``prefix`` is that of http.conf, or empty."""
 
     host: str
     port: int
@@ -48,7 +48,8 @@ class AriSettings:
     def url(self) -> str:
         """Where ARI is. No secret is in it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http{'s' if self.tls else ''}://{host}:{self.port}{self.prefix}/ari"
+        prefix = f"/{self.prefix}" if self.prefix else ""
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}{prefix}/ari"
 
     def __repr__(self) -> str:
         """Leave the password out."""

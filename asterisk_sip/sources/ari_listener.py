@@ -6,6 +6,7 @@ One server takes the websockets of several PBXs: the path is the PBX's name. Eac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 from collections.abc import Sequence
 
@@ -22,6 +23,12 @@ from asterisk_sip.sources.ari_stream import STOPPED, Stream
 from asterisk_sip.sources.listener import Listener, Losses
 
 MISSING_AFTER_S = 60.0
+
+GREETING_S = 1.0
+"""How long to wait for Asterisk's first event before asking. A question that reaches it together with the end of the
+handshake lies in a buffer until something else comes (seen on 22.10.1)."""
+
+RETRY_MIN_S, RETRY_MAX_S = 1.0, 60.0
 MAX_TOLD = 16
 """Of how many unknown paths and refused logins the log tells."""
 
@@ -92,6 +99,8 @@ class AriDoor:
             self._log.error("not listening", reason=reason, again="when Asterisk connects")
 
     async def _introduce(self, hearing: Hearing, stream: Stream) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stream.began.wait(), GREETING_S)
         hearing.introduced(*await stream.ask("/asterisk/info?only=system"))
         if hearing.reader.version is None:
             raise WireError(f"{NOT_ARI}: it does not tell its version")
@@ -108,13 +117,11 @@ class AriDoor:
 class AriListener:
     """Listens at one address for the PBXs that connect there, until cancelled."""
 
-    def __init__(
-        self, host: str, port: int, doors: Sequence[AriDoor], *, retry_min_s: float, retry_max_s: float
-    ) -> None:
+    def __init__(self, host: str, port: int, doors: Sequence[AriDoor]) -> None:
         self._host = host
         self._wanted_port = port
         self._doors = {door.pbx: door for door in doors}
-        self._backoff = Backoff(retry_min_s, retry_max_s)
+        self.backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S)
         self._log = structlog.get_logger(__name__).bind(door="ari", pbx=list(self._doors))
         self._told: set[str] = set()
         self.port: int | None = None  # as long as it listens
@@ -126,7 +133,7 @@ class AriListener:
                 runner = await self._bind()
             except LinkLostError as error:
                 self._warn_once("cannot listen", reason=str(error))
-                await asyncio.sleep(self._backoff.next_s())
+                await asyncio.sleep(self.backoff.next_s())
                 continue
             try:
                 await self._watch()

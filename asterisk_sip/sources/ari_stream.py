@@ -71,6 +71,7 @@ class Stream:
         self._reading: asyncio.Task[str] | None = None
         self._listing: asyncio.Task[None] | None = None
         self._gave_up = ""
+        self.began = asyncio.Event()  # something came
 
     def start(self, take: Callable[[bytes], None]) -> None:
         """Begin to read: each text frame goes to ``take``. Nothing else may hold the reading up."""
@@ -132,6 +133,7 @@ class Stream:
         hearing = self._hearing
         while True:
             message = await self._socket.receive()
+            self.began.set()
             if message.type is aiohttp.WSMsgType.TEXT:
                 assert isinstance(message.data, bytes)  # noqa: S101  decode_text=False
                 take(message.data)
