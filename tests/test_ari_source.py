@@ -292,8 +292,8 @@ async def test_an_outage_is_told_once_and_ends_by_itself(pbx: ScriptedAri, outag
     with capture_logs() as logs:
         async with running(patient(pbx), listener) as source:
             for count in (1, 2):
-                await until_up(listener, count)
-                link = await pbx.wait_for_socket(len(pbx.sockets))
+                await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023
+                link = pbx.sockets[-1]
                 await link.send(destroyed(f"1.{count}"))
                 await eventually(lambda: len(listener.hung_up) == count, "the event")  # noqa: B023
                 if outage == "close":
