@@ -16,12 +16,15 @@ from pydantic import SecretStr
 
 from asterisk_sip.calls.model import Grade
 from asterisk_sip.check import Doors, look_at, to_json
+from asterisk_sip.check_ami import look_at_ami
 from asterisk_sip.check_files import lines_of
 from asterisk_sip.check_line import THE_LINE, about_pjsip
 from asterisk_sip.check_release import about_release, has_tech_cause, tech_may_be_empty
 from asterisk_sip.check_remark import Level, Report
 from asterisk_sip.config import AgiConfig, HepConfig
 from asterisk_sip.sources.backfill import CelSettings
+from tests.ami_client import patient
+from tests.ami_server import ScriptedAmi
 from tests.e2e import command
 
 HOST = "127.0.0.1"
@@ -268,3 +271,61 @@ async def test_for_scripts_it_prints_json(tmp_path: Path) -> None:
     assert pbx["remarks"][0]["text"].startswith(f"No AMI at 127.0.0.1:{port}")
     assert pbx["remarks"][0]["lines"]
     assert not (tmp_path / "none.db").exists()
+
+
+MANAGER = """
+[general]
+timestampevents = yes
+{line}
+[asterisk-sip]
+secret = hush
+read = {read}
+"""
+
+
+async def ami_report(
+    folder: Path, read: str = "call,system,agent", line: str = "", event_mask: str = "call,system,agent"
+) -> list[tuple[Level, str]]:
+    """Check a PBX whose manager.conf lies on this machine, while no call passes by."""
+    (folder / "manager.conf").write_text(MANAGER.format(read=read, line=line))
+    async with ScriptedAmi() as pbx:
+        pbx.replies["listcommands"] = lambda _: [{"Response": "Success", "Ping": "Keepalive command"}]
+        pbx.replies["getconfig"] = lambda _: [{"Response": "Error", "Message": "Permission denied"}]
+        settings = patient(pbx, event_mask=event_mask)
+        remarks, _ = await look_at_ami(settings, 0.01, folder)
+    return [(remark.level, remark.text) for remark in remarks]
+
+
+async def test_the_line_is_found_in_a_file_on_this_machine(tmp_path: Path) -> None:
+    found = await ami_report(tmp_path, line=THE_LINE)
+    assert (Level.OK, "The line is in manager.conf (no call passed by to show it)") in found
+    missing = await ami_report(tmp_path)
+    assert [text for level, text in missing if level is Level.PROBLEM and "The line is missing" in text]
+
+
+async def test_only_the_last_line_counts(tmp_path: Path) -> None:
+    found = await ami_report(tmp_path, line=f"{THE_LINE}\nchannelvars = FOO")
+    assert [text for level, text in found if level is Level.PROBLEM and "The line is missing" in text]
+
+
+async def test_a_file_that_includes_others_is_not_believed(tmp_path: Path) -> None:
+    found = await ami_report(tmp_path, line="#include manager.d/*.conf")
+    assert [text for level, text in found if level is Level.NOTE and "No call passed by" in text]
+
+
+@pytest.mark.parametrize(
+    ("read", "event_mask", "level", "missing"),
+    [
+        ("system,agent", "call,system,agent", Level.PROBLEM, "call"),
+        ("call,system", "call,system,agent", Level.NOTE, "agent"),
+        ("call,system,agent", "call,system,agent,user", Level.NOTE, "user"),
+        ("all", "call,system,agent,user", None, ""),
+    ],
+)
+async def test_classes_that_the_user_may_not_read_are_told(
+    tmp_path: Path, read: str, event_mask: str, level: Level | None, missing: str
+) -> None:
+    found = await ami_report(tmp_path, read, THE_LINE, event_mask)
+    told = [(of, text) for of, text in found if "may not read" in text]
+    assert [of for of, _ in told] == ([] if level is None else [level])
+    assert all(f"may not read {missing}, which event_mask asks for" in text for _, text in told)
