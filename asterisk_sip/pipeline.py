@@ -80,7 +80,12 @@ class Pipeline:
         last += filter(None, [await self.store.listened_until(pbx)])
         if last:
             self._waiting.gaps += listening.not_running(max(last).timestamp())
-        desk = Desk(around, Switchboard(limits, settle_s=settle_s, addresses=addresses), listening, self.inbox)
+        desk = Desk(
+            around,
+            Switchboard(limits, settle_s=settle_s, addresses=addresses, hep_alone=doors == ("hep",)),
+            listening,
+            self.inbox,
+        )
         gap = listening.blind_gap
         if remembered and gap is not None:
             desk.board.correlator.restore(_restored(remembered, self._waiting))

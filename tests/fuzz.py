@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import random
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.switchboard import Switchboard
-from asterisk_sip.sources import ari_wire
+from asterisk_sip.sources import ari_wire, hep_wire
+from tests import hep_packets
 
 TESTS = Path(__file__).parent
 LEAK_BYTES = 16 << 20
@@ -169,7 +171,38 @@ ODD_VALUES: tuple[object, ...] = (
 )
 
 
-TARGETS: dict[str, Callable[[], Target]] = {"ari": ari}
+def hep() -> Target:
+    """Take HEP datagrams all the way into the core, which hears nothing else."""
+    reader, board = hep_wire.Reader(), Switchboard(SMALL, hep_alone=True)
+    seeds = [data for release in ("16", "22") for data in hep_datagrams(TESTS / "hep" / f"calls-{release}.hep.gz")]
+    clock = itertools.count()
+
+    def feed(frame: bytes) -> None:
+        now = next(clock) / 100
+        board.due(now)
+        for event in reader.feed(frame, "127.0.0.1"):
+            board.feed(event, now)
+
+    def twist(frame: bytes, dice: random.Random) -> bytes:
+        """Change the SIP message, and frame it anew."""
+        good = hep_wire.parse(frame)
+        payload = mutated(good.payload, [hep_wire.parse(seed).payload for seed in dice.choices(seeds, k=3)], dice)
+        return hep_packets.packet(payload[:60_000], good.src, good.dst, good.at, transport=good.transport)
+
+    return Target(seeds, feed, twist)
+
+
+def hep_datagrams(path: Path) -> list[bytes]:
+    """Return the datagrams of a recording: HEP packets one after the other, each tells its length."""
+    data, found = gzip.decompress(path.read_bytes()), []
+    while data:
+        length = int.from_bytes(data[4:6], "big")
+        found.append(data[:length])
+        data = data[length:]
+    return found
+
+
+TARGETS: dict[str, Callable[[], Target]] = {"ari": ari, "hep": hep}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,14 +13,18 @@ from collections.abc import Iterable
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.correlator import Correlator
+from asterisk_sip.calls.dialog_calls import MAX_LEGS, DialogCalls
 from asterisk_sip.calls.dialog_claims import claim_dialogs
-from asterisk_sip.calls.dialogs import Dialogs
+from asterisk_sip.calls.dialogs import MAX_SETUPS, MAX_TALKS, Dialogs
 from asterisk_sip.calls.own_address import Addresses, EndpointNames
 from asterisk_sip.calls.refusals import Refusals
 from asterisk_sip.calls.report_calls import events_of
 from asterisk_sip.calls.reports import Reports, Standing, Told
 from asterisk_sip.calls.sip_seen import SipSeen
 from asterisk_sip.calls.state import Call
+
+TRAILING_S = 0.25
+"""How long the acknowledgements of a dialog that ended are waited for."""
 
 
 class Switchboard:
@@ -31,14 +35,25 @@ class Switchboard:
     """
 
     def __init__(
-        self, limits: Limits | None = None, *, settle_s: float = 0.0, addresses: Addresses | None = None
+        self,
+        limits: Limits | None = None,
+        *,
+        settle_s: float = 0.0,
+        addresses: Addresses | None = None,
+        hep_alone: bool = False,
     ) -> None:
-        """``addresses``: what the configuration tells of the PBX's SIP addresses and those around it."""
+        """``addresses``: what the configuration tells of the PBX's SIP addresses and those around it.
+
+        ``hep_alone``: nothing but SIP messages tells of the calls.
+        """
         addresses = addresses or Addresses()
-        self.correlator = Correlator(limits, holds=settle_s > 0)
+        self.correlator = Correlator(limits, holds=settle_s > 0 or hep_alone)
         self.reports = Reports(patience_s=(limits or Limits()).age_s)
-        self.dialogs = Dialogs(addresses.local)
-        self.refusals = Refusals(EndpointNames(addresses.endpoints))
+        most = (limits or Limits()).open_calls
+        self.dialogs = Dialogs(addresses.local, setups=min(MAX_SETUPS, most), talks=min(MAX_TALKS, most))
+        names = EndpointNames(addresses.endpoints)
+        self.refusals = Refusals(names)
+        self._dialog_calls = DialogCalls(self.dialogs.own, names, min(MAX_LEGS, most)) if hep_alone else None
         self._settle_s = settle_s
         self._settling: deque[tuple[float, Call]] = deque()
 
@@ -50,9 +65,7 @@ class Switchboard:
     def feed(self, event: ev.Event, now: float) -> list[Call]:
         """Take one event; return the calls that are complete with it."""
         if isinstance(event, SipSeen):
-            if self.dialogs.feed(event, now) is None:
-                self.refusals.message(event, now, sent=self.dialogs.own.sent(event))
-            return []
+            return self._sip(event, now)
         if isinstance(event, ev.HandlerReport):
             self.reports.add(event, now)
             return []
@@ -72,6 +85,8 @@ class Switchboard:
         complete = []
         for reports in self.reports.due(now, self._standing):
             complete += self._made_of(reports)
+        if self._dialog_calls is not None:
+            self._ended_with(self._dialog_calls.due(now), now)
         while self._settling and self._settling[0][0] <= now:
             complete.append(self._release())
         return complete + self._refused(now)
@@ -108,6 +123,19 @@ class Switchboard:
         self._claim(call)
         self.correlator.release(call)
         return call
+
+    def _sip(self, seen: SipSeen, now: float) -> list[Call]:
+        dialog = self.dialogs.feed(seen, now)
+        if dialog is None:
+            self.refusals.message(seen, now, sent=self.dialogs.own.sent(seen))
+        elif self._dialog_calls is not None:
+            self._ended_with(self._dialog_calls.feed(dialog, now), now)
+        return []
+
+    def _ended_with(self, events: Iterable[ev.Event], now: float) -> None:
+        """Let calls wait that end with what the dialogs tell: the last messages of their legs are still to come."""
+        ended = [call for event in events for call in self.correlator.feed(event)]
+        self._settling.extend((now + max(self._settle_s, TRAILING_S), call) for call in ended)
 
     def _refused(self, now: float) -> list[Call]:
         """Return what was refused without a channel, as calls."""

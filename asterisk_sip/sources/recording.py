@@ -136,7 +136,8 @@ class Heard:
         """The core. With several doors, an ended call waits for what another still tells, as in the daemon."""
         if self._board is None:
             settle_s = self._settle_s if len(self._doors) > 1 else 0.0
-            self._board = Switchboard(self._limits, settle_s=settle_s, addresses=self._addresses)
+            alone = self._doors == {"hep"}
+            self._board = Switchboard(self._limits, settle_s=settle_s, addresses=self._addresses, hep_alone=alone)
         return self._board
 
     def feed(self, frame: Frame) -> Iterator[Ended]:
