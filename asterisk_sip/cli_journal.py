@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import secrets
@@ -14,12 +15,64 @@ from cyclopts import Parameter
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.cli_replay import Patterns
 from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.render_plain import plain
 
 if TYPE_CHECKING:
     from asterisk_sip.calls.model import CallRecord
+    from asterisk_sip.sources.capture import Capture
 
+FOR_EVER_S = 31_536_000
 PROSE = ("class_name", "class_meaning", "meaning", "reference", "reason", "hint")
 """The catalogue's words, which the expected records of a case leave out: they may be put better at any time."""
+
+
+def record(
+    *,
+    config: Annotated[Path, Parameter(name=["--config", "-c"])],
+    out: Path,
+    for_: Annotated[float | None, Parameter(name="--for")] = None,
+) -> int:
+    """Record what the doors of the configuration receive into one file, for replay: no store, no calls.
+
+    Secrets are left out; numbers and names too, when the configuration has [journal] with pseudonymise = true.
+
+    Parameters
+    ----------
+    config
+        The configuration with the PBXs. A daemon that runs with it keeps its AMI and ARI; HEP and AGI it has alone.
+    out
+        The file to write, such as calls.journal, or calls.journal.gz to have it packed. It must not be there yet.
+    for_
+        End after so many seconds. Ctrl-C ends it at any time.
+    """
+    from asterisk_sip import config as configuration
+    from asterisk_sip import daemon, daemon_capture
+
+    if for_ is not None and not 0 < for_ < FOR_EVER_S:
+        raise AsteriskSipError("--for must be more than 0 seconds, and less than a year")
+    loaded = configuration.load(config)
+    daemon.set_up_log(loaded.log.model_copy(update={"level": "error"}))
+
+    async def run() -> Capture:
+        return await daemon_capture.capture(loaded, out, for_, daemon.stop_event(), _tell)
+
+    written = asyncio.run(run())
+    end = "\n" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{end}{out}: {written.bytes:,} bytes\n")
+    if not written.heard:
+        told = "; ".join(f"{door}: {state}" for door, state in written.doors.items())
+        sys.stderr.write(f"nothing was heard ({told}); asterisk-sip check tells why\n")
+    return 0 if written.heard else 1
+
+
+def _tell(lasted_s: float, written: Capture) -> None:
+    """Show how far a recording is: on a terminal over and over in one line, else one line every ten seconds."""
+    live = sys.stderr.isatty()
+    if live or round(lasted_s) % 10 == 0:
+        doors = ", ".join(f"{door} {plain(state)}" for door, state in written.doors.items())
+        line = f"{lasted_s:5.0f} s  {written.bytes:>12,} bytes  {doors}"
+        sys.stderr.write(f"\r{line}\x1b[K" if live else f"{line}\n")
+        sys.stderr.flush()
 
 
 def export_case(

@@ -64,7 +64,7 @@ async def _serve(
         on_stored=stored,
     )
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
-    stop = _stop_event()
+    stop = stop_event()
     couriers.start()
     async with asyncio.TaskGroup() as rooms:
         sources: list[Source] = []
@@ -138,7 +138,8 @@ def _as_it_is(_logger: object, _method: str, event: structlog.typing.EventDict) 
     return event
 
 
-def _stop_event() -> asyncio.Event:
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
 from asterisk_sip.config_doors import AgiConfig, AriConfig
 from asterisk_sip.config_model import JournalConfig
-from asterisk_sip.desk import Desk
+from asterisk_sip.desk_backfill import ReadLog
 from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.sources.ari import AriSettings, AriSource
@@ -23,6 +23,7 @@ from asterisk_sip.sources.backfill import LOOK_BACK_S, VISIBLE_AFTER_S, CelSetti
 from asterisk_sip.sources.cel_calls_wire import calls_from_cel
 from asterisk_sip.sources.hep import HepDoor, HepSettings, HepSource
 from asterisk_sip.sources.journal import Journal, JournalSettings
+from asterisk_sip.sources.listener import Listener
 
 
 class Source(Protocol):
@@ -32,7 +33,19 @@ class Source(Protocol):
         """Listen for ever; ends only by being cancelled."""
 
 
-def open_doors(pbx: PbxConfig, desk: Desk) -> list[Source]:
+class Doors(Protocol):
+    """Where the doors of a PBX lead to: its desk, or a file that records it all."""
+
+    relist: list[Callable[[], None]]
+
+    def door(self, name: str) -> Listener:
+        """Return the listener for one of its sources."""
+
+    def read_gaps_from(self, read: ReadLog, /) -> None:
+        """Take what reads the calls of a gap from Asterisk's own log."""
+
+
+def open_doors(pbx: PbxConfig, desk: Doors) -> list[Source]:
     """Return a source for every door of a PBX; they lead to its desk."""
     sources: list[Source] = []
     if pbx.cel is not None:
@@ -55,7 +68,7 @@ def sip_addresses(pbx: PbxConfig) -> Addresses:
     return Addresses(pbx.hep.local, tuple((peer.address, peer.endpoint) for peer in pbx.hep.peer))
 
 
-def open_hep(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[HepSource]:
+def open_hep(pbxs: Iterable[tuple[PbxConfig, Doors]]) -> list[HepSource]:
     """Return a source for each address to which PBXs send their SIP messages: several may share one."""
     settings: dict[tuple[str, int], HepSettings] = {}
     doors: dict[tuple[str, int], list[HepDoor]] = {}
@@ -71,7 +84,7 @@ def open_hep(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[HepSource]:
     return [HepSource(settings[address], sharing) for address, sharing in doors.items()]
 
 
-def open_agi(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[AgiSource]:
+def open_agi(pbxs: Iterable[tuple[PbxConfig, Doors]]) -> list[AgiSource]:
     """Return a source for each address at which PBXs report over AGI: several may share one."""
     sharing: dict[tuple[str, int], list[tuple[AgiConfig, AgiDoor]]] = defaultdict(list)
     for pbx, desk in pbxs:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -36,10 +37,20 @@ class JournalSettings:
     key: bytes | None = field(default=None, repr=False)
 
 
+class Writer(Protocol):
+    """What a tape's frames are written by."""
+
+    def veil(self, source: str) -> Veil:
+        """Return what takes secrets, and if wanted numbers and names, out of what one door receives."""
+
+    def put(self, tape: Tape, at: float, kind: Kind, data: bytes) -> None:
+        """Take a frame."""
+
+
 class Tape:
     """The journal of one door of one PBX. Its methods return at once and raise nothing."""
 
-    def __init__(self, journal: Journal, pbx: str, source: str) -> None:
+    def __init__(self, journal: Writer, pbx: str, source: str) -> None:
         self._journal = journal
         self.pbx = pbx
         self.source = source
