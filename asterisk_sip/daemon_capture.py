@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asterisk_sip.config import Config
-from asterisk_sip.daemon_doors import journal_settings, open_agi, open_doors, open_hep
+from asterisk_sip.daemon_doors import journal_settings, open_agi, open_ari, open_doors, open_hep
 from asterisk_sip.sources.capture import Capture, CaptureDesk
 
 TELL_EVERY_S = 1.0
@@ -27,7 +27,10 @@ async def capture(
     try:
         heard = [(pbx, CaptureDesk(written, pbx.name, time.time())) for pbx in config.pbx]
         sources = [source for pbx, desk in heard for source in open_doors(pbx, desk)]
-        listening = [asyncio.create_task(source.run()) for source in [*sources, *open_hep(heard), *open_agi(heard)]]
+        listening = [
+            asyncio.create_task(source.run())
+            for source in [*sources, *open_ari(heard), *open_hep(heard), *open_agi(heard)]
+        ]
         try:
             await _wait(written, for_s, stop, tell)
         finally:

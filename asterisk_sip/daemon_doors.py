@@ -94,7 +94,7 @@ def open_agi(pbxs: Iterable[tuple[PbxConfig, Doors]]) -> list[AgiSource]:
     return [AgiSource(agi_settings([config for config, _ in at]), [door for _, door in at]) for at in sharing.values()]
 
 
-def open_ari(pbxs: Iterable[tuple[PbxConfig, Desk]]) -> list[AriListener]:
+def open_ari(pbxs: Iterable[tuple[PbxConfig, Doors]]) -> list[AriListener]:
     """Return a source for each address to which PBXs connect with their events: several may share one."""
     sharing: dict[tuple[str, int], list[AriDoor]] = defaultdict(list)
     for pbx, desk in pbxs:
