@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
 from operator import attrgetter
@@ -42,9 +42,16 @@ def _writer(kind: Any) -> Callable[[Any], str]:
     values = attrgetter(*names)
 
     def text(part: Any) -> str:
-        return template % tuple([_TEXT[type(value)](value) for value in values(part)])  # a list is made faster
+        # A list is made faster than by a generator, and a good third of the values are None.
+        return template % tuple(["null" if value is None else _TEXT[type(value)](value) for value in values(part)])
 
     return lru_cache(_REMEMBERED)(text) if kind in (SipStatus, Evidence, Q850, Fault) else text
+
+
+def _time(at: datetime) -> str:
+    if at.tzinfo is UTC:  # as all times of a record are
+        return f'"{at.isoformat(timespec="microseconds")[:-6]}Z"'
+    return f'"{isoformat(at)}"'
 
 
 def _array(items: tuple[Any, ...]) -> str:
@@ -53,13 +60,12 @@ def _array(items: tuple[Any, ...]) -> str:
 
 _TEXT = _Writers(
     {
-        type(None): lambda _: "null",
         bool: lambda value: "true" if value else "false",
         int: str,
         str: encode_basestring,
         Outcome: encode_basestring,
         Grade: encode_basestring,
-        datetime: lambda at: f'"{isoformat(at)}"',
+        datetime: _time,
         tuple: _array,
     }
 )

@@ -8,7 +8,7 @@ any provisional one other than 100 as 183.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from .tables import rows, texts
 
@@ -70,6 +70,7 @@ def sip_class(code_or_digit: int, lang: str = "en") -> SipClass:
     return SipClass(digit, text["name"], text["meaning"], row["heading"], text["retry"])
 
 
+@lru_cache(maxsize=4096)  # asked several times for every call; remote phrases cannot make it grow
 def sip_code(code: int, phrase: str | None = None) -> SipCode:
     """Return what is known about a response code.
 
