@@ -35,10 +35,10 @@ class ReportingPbx:
         """What a record names as the source."""
         return SOURCES[self.way]
 
-    def companion(self, folder: Path) -> Companion:
+    def companion(self, folder: Path, doors: int = 1) -> Companion:
         """A companion that hears nothing but the reports; or, with the AMI user's usual rights, the calls too."""
         mask = 'event_mask = "call,system,agent,user"'
-        return Companion(folder, self.pbx, mask if self.way == "userevent" else "")
+        return Companion(folder, self.pbx, mask if self.way == "userevent" else "", doors)
 
     def alone(self, folder: Path) -> Companion:
         """A companion that has no other door than AGI; over UserEvent what it hears depends on its AMI user."""
@@ -51,9 +51,9 @@ class ReportingPbx:
             )
         return companion
 
-    def beside_ami(self, folder: Path) -> Companion:
-        """A companion that hears AMI and the reports."""
-        companion = self.companion(folder)
+    def beside_ami(self, folder: Path, doors: int | None = None) -> Companion:
+        """A companion that hears AMI and the reports. ``doors``: how many must listen before it counts as started."""
+        companion = self.companion(folder, doors or (2 if self.way == "agi" else 1))
         if self.way == "agi":
             text = companion.config.read_text()
             section = f"[pbx.agi]\nlisten_port = {self.agi_port}\n\n"

@@ -195,7 +195,7 @@ async def test_under_load_every_call_is_recorded_once(release: Release, tmp_path
 @pytest.mark.parametrize("release", get_args(Release))
 async def test_while_ami_is_out_agi_tells_the_calls(release: Release, tmp_path: Path) -> None:
     with reporting(release, "agi", calls=True) as reports:
-        companion = reports.beside_ami(tmp_path)
+        companion = reports.beside_ami(tmp_path, doors=1)
         text = companion.config.read_text()
         refused = text.replace(f"port = {reports.pbx.ports.ami}\n", f"port = {reports.pbx.ports.refused}\n", 1)
         companion.config.write_text(refused)
