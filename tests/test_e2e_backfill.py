@@ -56,8 +56,8 @@ def teach(lab: Lab) -> None:
     """Teach the trunks what this test dials."""
     lab.acme.scripts["busy"] = Script((Reply(180), Reply(486, after_s=0.1)))
     lab.acme.scripts["talk"] = Script((Reply(180), Reply(200)), bye_after_s=0.3)
-    lab.acme.scripts["slowbusy"] = Script((Reply(180), Reply(486, after_s=3.0)))
-    lab.acme.scripts["slowtalk"] = Script((Reply(180), Reply(200)), bye_after_s=6.0)
+    lab.acme.scripts["slowbusy"] = Script((Reply(180), Reply(486, after_s=6.0)))
+    lab.acme.scripts["slowtalk"] = Script((Reply(180), Reply(200)), bye_after_s=10.0)
     lab.globex.scripts["talk"] = Script((Reply(180), Reply(200)), bye_after_s=0.3)
 
 
@@ -79,9 +79,12 @@ async def test_what_happened_while_the_companion_was_dead_is_told(logging_pbx: A
         await lab.caller.call("trunk.acme.ring", cancel_on=180, cancel_after_s=0.1)
         await slow[0]
         await until(lambda: ended(logging_pbx) == before + 4, "four calls in the log")
-        spanning = asyncio.create_task(lab.caller.call("trunk.initech.ring", cancel_on=180, cancel_after_s=6))
+        give_up = asyncio.Event()
+        spanning = asyncio.create_task(lab.caller.call("trunk.initech.ring", hang_up=give_up))
         await lab.caller.in_call("trunk.initech.ring", 180)
         await companion.start()
+        await until(lambda: companion.logged("calls of the gap read from Asterisk's own log"), "the log was read", 20)
+        give_up.set()
         await lab.caller.call("trunk.acme.busy")
         await asyncio.gather(slow[1], spanning)
         records = by_number(await companion.recorded(8))
@@ -104,7 +107,7 @@ async def test_what_happened_while_the_companion_was_dead_is_told(logging_pbx: A
         assert len(record["gap_ids"]) == 1
     assert 608 in records["trunk.acme.608"]["sip"]["candidates"]
     assert records["trunk.acme.slowbusy"]["attempts"][0]["dialled"] == "slowbusy"
-    assert length_s(records["trunk.acme.slowbusy"]) == pytest.approx(3, abs=0.5)  # by the log, not until we were back
+    assert length_s(records["trunk.acme.slowbusy"]) == pytest.approx(6, abs=1.0)  # by the log, not until we were back
     assert records["trunk.acme.slowtalk"]["outcome"] == "answered"
     assert records["trunk.initech.ring"]["outcome"] == "abandoned"
     assert records["trunk.initech.ring"]["partial"]
