@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,16 @@ def test_hostile_text_breaks_nothing() -> None:
     for text in ('{"channel": {"name": 5, "caller": []}}', "[1, null]", '{"\\ud800": "\\ud800"}'):
         json.loads(masked("ari", text.encode() + b"\n"))
     assert masked("hep", b"HEP3\x00\xff\x00") == b""
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_veil_gives_the_same_however_the_reads_fall(data: st.DataObject) -> None:
+    [case] = [case for case in all_cases() if str(case) == "local-rejected-22"]
+    whole = gzip.decompress(case.recording.read_bytes())
+    key = data.draw(st.sampled_from([KEY, None]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=20)))
+    taking = veil("ami", key)
+    pieces = [taking.feed(whole[start:end]) for start, end in pairwise([0, *cuts, len(whole)])]
+    assert b"".join(pieces) == veil("ami", key).feed(whole)
+    assert all(piece.endswith(b"\n") for piece in pieces if piece)
