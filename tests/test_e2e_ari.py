@@ -15,9 +15,11 @@ from tests.e2e import Companion, by_linkedid
 from tests.lab.asterisk import Asterisk
 from tests.lab.fixtures import need_roots
 from tests.lab.lab import Lab
-from tests.lab.options import PbxOptions
+from tests.lab.options import PbxOptions, Release
 from tests.lab.scenarios import SCENARIOS
+from tests.lab.sip_script import rejecting
 from tests.lab.wait import until
+from tests.report_lab import reporting
 from tests.test_ari_cases import differences
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "asterisk"
@@ -190,3 +192,18 @@ async def test_an_asterisk_that_connects_to_us_is_heard_over_a_restart_of_either
     assert records[0]["asterisk_version"] == "22.10.1"
     assert not any(record["partial"] for record in records)
     assert all(attempt["sip_call_id"] for record in records for attempt in record["attempts"])
+
+
+@pytest.mark.parametrize("release", ["22", "16"])
+async def test_what_a_hangup_handler_tells_by_userevent_is_heard_over_ari_too(release: Release, tmp_path: Path) -> None:
+    """No channelvars line here: without the handler nobody knew more than a set of codes."""
+    with reporting(release, "userevent") as reported:
+        async with Lab(reported.pbx) as lab, Beside(tmp_path / "ari", reported.pbx, "ari") as companion:
+            lab.acme.scripts["odd"] = rejecting(486, b"Occup\xe9")
+            for number, exten in enumerate(("trunk.acme.608", "failover.503.486", "trunk.acme.odd"), 1):
+                await lab.caller.call(exten)
+                records = await companion.recorded(number)
+    told = [[attempt["sip"]["code"] for attempt in record["attempts"]] for record in records]
+    assert told == [[608], [503, 486], [486]]
+    assert {attempt["evidence"]["source"] for record in records for attempt in record["attempts"]} == {"UserEvent"}
+    assert records[2]["sip"]["phrase"] == "Occup\\xe9"
