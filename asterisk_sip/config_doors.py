@@ -129,6 +129,7 @@ class AriConfig(_Connection):
     password_file: FilePath | None = None
     app: Application = "asterisk-sip"
     heartbeat_s: Seconds = 10.0
+    gather_ms: int = Field(75, ge=0, le=1_000)
     outbound: bool = False
     listen_host: Host = "127.0.0.1"
     listen_port: Port = 8099

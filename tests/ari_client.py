@@ -20,6 +20,7 @@ PATIENT = AriSettings(
     retry_min_s=0.01,
     retry_max_s=0.02,
     auth_retry_s=60.0,
+    gather_ms=1,
 )
 """Time-outs that no healthy test reaches; a test about one of them makes that one short."""
 

@@ -22,7 +22,7 @@ from tests.ari_server import SECRET, channel, destroyed
 
 
 def door(name: str = "pbx1", listener: Recorder | None = None, **changes: float) -> AriDoor:
-    settings = AriSettings("", 0, "asterisk-sip", SECRET, **changes)  # type: ignore[arg-type]  # numbers only
+    settings = AriSettings("", 0, "asterisk-sip", SECRET, **{"gather_ms": 1, **changes})  # type: ignore[arg-type]  # numbers only
     return AriDoor(name, settings, listener or Recorder())
 
 

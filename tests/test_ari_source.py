@@ -83,9 +83,10 @@ async def test_the_bytes_are_handed_on_as_lines_that_replay_the_same(pbx: Script
     assert events == [told for told in listener.told if not isinstance(told, Up | Down)]
 
 
-async def test_a_flood_is_heard_to_the_last_event(pbx: ScriptedAri) -> None:
+@pytest.mark.parametrize("gather_ms", [0, 1, 75])
+async def test_a_flood_is_heard_to_the_last_event(pbx: ScriptedAri, gather_ms: int) -> None:
     listener, count = Recorder(), 20_000
-    async with running(patient(pbx), listener) as source:
+    async with running(patient(pbx, gather_ms=gather_ms), listener) as source:
         await until_up(listener)
         link = await pbx.wait_for_socket()
         text = json.dumps(destroyed())
@@ -94,6 +95,22 @@ async def test_a_flood_is_heard_to_the_last_event(pbx: ScriptedAri) -> None:
         await eventually(lambda: len(listener.hung_up) == count, "the last event", within_s=60)
         assert source.losses == Losses()
         assert listener.links == ["up"]
+
+
+async def test_events_that_come_one_by_one_are_read_together(pbx: ScriptedAri) -> None:
+    """Each read wakes the program; between two reads the kernel keeps what comes."""
+    listener = Recorder()
+    async with running(patient(pbx, gather_ms=200), listener):
+        await eventually(lambda: listener.of(ev.ChannelsListed), "the list")
+        link = await pbx.wait_for_socket()
+        await link.send(destroyed("1.1"))
+        await eventually(lambda: listener.hung_up == ["1.1"], "the first event")
+        for number in range(2, 12):
+            await link.send(destroyed(f"1.{number}"))
+            await asyncio.sleep(0)
+        heard_at_once = list(listener.hung_up)
+        await eventually(lambda: len(listener.hung_up) == 11, "the others")
+    assert heard_at_once == ["1.1"]
 
 
 async def test_messages_that_cannot_be_read_cost_only_themselves_and_are_told(pbx: ScriptedAri) -> None:

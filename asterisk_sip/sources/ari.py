@@ -11,7 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.errors import AsteriskSipError, WireError
 from asterisk_sip.sources.ari_hearing import Hearing
-from asterisk_sip.sources.ari_http import NOT_ARI, AriHttp, AriSettings
+from asterisk_sip.sources.ari_http import NOT_ARI, AriHttp
+from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import Stream
 from asterisk_sip.sources.keeper import Keeper
 from asterisk_sip.sources.listener import Listener, Losses
@@ -43,13 +44,8 @@ class AriLink:
         """
         try:
             await self._ask_version()
-            self._stream = Stream(
-                await self._http.websocket(),
-                self.hearing,
-                self._http.get,
-                self._settings.app,
-                self._settings.heartbeat_s,
-            )
+            socket = await self._http.websocket()
+            self._stream = Stream(socket, socket.transport, self.hearing, self._http.get, self._settings)
         except BaseException:
             await self.close()
             raise

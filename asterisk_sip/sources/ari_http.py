@@ -8,14 +8,13 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from asterisk_sip.errors import AuthError, LinkLostError, SourceError, WireError
-from asterisk_sip.sources import ari_wire
+from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import CLOSED, Answered
 from asterisk_sip.sources.keeper import tls_context, why_no_tls
 
@@ -24,36 +23,14 @@ MAX_ANSWER_BYTES = 1 << 26
 NOT_ARI = "what answers there is not an Asterisk REST Interface"
 
 
-@dataclass(frozen=True, slots=True)
-class AriSettings:
-    """How to reach one Asterisk and how patient to be (seconds, bytes). ``prefix`` is that of http.conf, or empty."""
+class WebSocketWithTransport(aiohttp.ClientWebSocketResponse[bool]):
+    """A websocket that shows what carries it, so that reading can pause."""
 
-    host: str
-    port: int
-    username: str
-    password: str
-    prefix: str = ""
-    app: str = "asterisk-sip"
-    tls: bool = False
-    ca_file: Path | None = None
-    server_name: str | None = None
-    connect_timeout_s: float = 10.0
-    heartbeat_s: float = 10.0
-    retry_min_s: float = 1.0
-    retry_max_s: float = 60.0
-    auth_retry_s: float = 300.0
-    max_message_bytes: int = ari_wire.DEFAULT_MAX_MESSAGE_BYTES
-
-    @property
-    def url(self) -> str:
-        """Where ARI is. No secret is in it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        prefix = f"/{self.prefix}" if self.prefix else ""
-        return f"http{'s' if self.tls else ''}://{host}:{self.port}{prefix}/ari"
-
-    def __repr__(self) -> str:
-        """Leave the password out."""
-        return f"AriSettings({self.username}@{self.url})"
+    def __init__(
+        self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(reader, writer, protocol, response, *args, **kwargs)
+        self.transport: asyncio.Transport = response.connection.transport
 
 
 class AriHttp:
@@ -83,11 +60,11 @@ class AriHttp:
             except (ValueError, RecursionError) as error:
                 raise WireError(f"{NOT_ARI}: GET {path} gives {response.content_type}") from error
 
-    async def websocket(self) -> aiohttp.ClientWebSocketResponse[bool]:
+    async def websocket(self) -> WebSocketWithTransport:
         """Open the stream of all events."""
         settings = self._settings
         async with self._asking("/events") as session:
-            return await session.ws_connect(
+            socket = await session.ws_connect(
                 f"{settings.url}/events",
                 params={"app": settings.app, "subscribeAll": "true"},
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
@@ -96,6 +73,8 @@ class AriHttp:
                 server_hostname=self._server_name,
                 decode_text=False,
             )
+            assert isinstance(socket, WebSocketWithTransport)  # noqa: S101  the session makes no other
+            return socket
 
     async def close(self) -> None:
         """Close every connection."""
@@ -127,6 +106,7 @@ def _session(settings: AriSettings) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Authorization": aiohttp.encode_basic_auth(settings.username, settings.password)},
         timeout=aiohttp.ClientTimeout(total=None),
+        ws_response_class=WebSocketWithTransport,  # type: ignore[arg-type]  # of the kind that keeps text as bytes
     )
 
 

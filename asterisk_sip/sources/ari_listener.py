@@ -17,8 +17,9 @@ from aiohttp import web
 from asterisk_sip.errors import LinkLostError, SourceError, WireError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources.ari_hearing import Hearing
-from asterisk_sip.sources.ari_http import CLOSE_TIMEOUT_S, MAX_ANSWER_BYTES, NOT_ARI, AriSettings
+from asterisk_sip.sources.ari_http import CLOSE_TIMEOUT_S, MAX_ANSWER_BYTES, NOT_ARI
 from asterisk_sip.sources.ari_questions import Questions
+from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import STOPPED, Stream
 from asterisk_sip.sources.listener import Listener, Losses
 
@@ -69,13 +70,13 @@ class AriDoor:
             decode_text=False,
         )
 
-    async def hear(self, socket: web.WebSocketResponse[bool]) -> None:
+    async def hear(self, socket: web.WebSocketResponse[bool], transport: asyncio.Transport | None) -> None:
         """Hear one connection to its end. An older one of the same PBX is dead to Asterisk, and ends."""
         self.end("Asterisk connected anew")
         async with self._turn:
             hearing = Hearing(self._listener, self._settings.max_message_bytes, self._log)
             questions = Questions(socket.send_str, self._settings.connect_timeout_s)
-            stream = Stream(socket, hearing, questions.ask, self._settings.app, self._settings.heartbeat_s)
+            stream = Stream(socket, transport, hearing, questions.ask, self._settings)
             stream.start(lambda frame: None if questions.take(frame) else hearing.frame(frame))
             self._stream, self._hearing = stream, hearing
             try:
@@ -186,7 +187,7 @@ class AriListener:
         if not socket.can_prepare(request):
             return web.Response(status=426, headers={"Upgrade": "websocket"})
         await socket.prepare(request)
-        await door.hear(socket)
+        await door.hear(socket, request.transport)
         return socket
 
     def _warn_once(self, what: str, **details: object) -> None:

@@ -10,6 +10,8 @@ import aiohttp
 
 from asterisk_sip.errors import LinkLostError, SourceError, TakenOverError, WireError
 from asterisk_sip.sources.ari_hearing import Hearing
+from asterisk_sip.sources.ari_settings import AriSettings
+from asterisk_sip.sources.breath import Breath
 from asterisk_sip.sources.listener import Listener
 
 CLOSED = "Asterisk closed the connection"
@@ -60,14 +62,16 @@ class WebSocket(Protocol):
 
 
 class Stream:
-    """Hears one websocket. ``app`` is the application it was opened for, ``heartbeat_s`` how often it is pinged."""
+    """Hears one websocket, carried by ``transport``; ``ask`` asks the Asterisk behind it."""
 
-    def __init__(self, socket: WebSocket, hearing: Hearing, ask: Ask, app: str, heartbeat_s: float) -> None:
+    def __init__(
+        self, socket: WebSocket, transport: asyncio.Transport | None, hearing: Hearing, ask: Ask, settings: AriSettings
+    ) -> None:
         self._socket = socket
         self._hearing = hearing
         self._ask = ask
-        self._app = app
-        self._heartbeat_s = heartbeat_s
+        self._settings = settings
+        self._breath = Breath(transport, settings.gather_ms / 1000)
         self._reading: asyncio.Task[str] | None = None
         self._listing: asyncio.Task[None] | None = None
         self._gave_up = ""
@@ -127,6 +131,7 @@ class Stream:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self._breath.end()
         await self._socket.close()
 
     async def _read(self, take: Callable[[bytes], None]) -> str:
@@ -137,9 +142,10 @@ class Stream:
             if message.type is aiohttp.WSMsgType.TEXT:
                 assert isinstance(message.data, bytes)  # noqa: S101  decode_text=False
                 take(message.data)
+                self._breath.took(len(message.data))
                 if hearing.reader.taken_over:
                     raise TakenOverError(
-                        f"another program listens as application {self._app!r}: give each its own name (app)"
+                        f"another program listens as application {self._settings.app!r}: give each its own name (app)"
                     )
             elif message.type is aiohttp.WSMsgType.BINARY:
                 hearing.binary()
@@ -149,7 +155,7 @@ class Stream:
     def _why_closed(self, data: object) -> str:
         error = data if isinstance(data, BaseException) else self._socket.exception()
         if isinstance(error, asyncio.TimeoutError):
-            return f"no answer to a ping within {self._heartbeat_s / 2:g} s"
+            return f"no answer to a ping within {self._settings.heartbeat_s / 2:g} s"
         if isinstance(error, aiohttp.WebSocketError):
             if error.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
                 return f"a message that is too large: {error}"
