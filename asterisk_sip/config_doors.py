@@ -113,8 +113,8 @@ class AmiConfig(_Connection):
         if unknown:
             known = ", ".join(EVENT_CLASSES)
             raise ValueError(f"has no event class {', '.join(map(repr, unknown))}; there are: {known}; or 'on' for all")
-        if "call" not in words:
-            raise ValueError("must hold 'call': without those events there is nothing to record")
+        if not words & {"call", "user"}:
+            raise ValueError("must hold 'call' (or 'user', for reports of hangup handlers): else nothing is recorded")
         return value
 
 

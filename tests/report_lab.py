@@ -75,21 +75,32 @@ def hooked(dialplan: str, *, legs: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def hook_in(pbx: Asterisk, agi_port: int | None, *, legs: bool = True, read: str = "call,system,agent,user") -> None:
+    """Hook the handler into a running PBX; it reports over AGI when there is a port, else by UserEvent."""
+    path = pbx.etc / "extensions.conf"
+    text = hooked(path.read_text(), legs=legs)
+    where = f"ASTERISK_SIP_AGI = agi://127.0.0.1:{agi_port}/pbx1\n" if agi_port else ""
+    path.write_text(text.replace("[globals]\n", f"#include asterisk-sip.conf\n[globals]\n{where}", 1))
+    pbx.rewrite("manager.conf", "read = call,system,agent", f"read = {read}")
+    pbx.cli("dialplan reload")
+    pbx.cli("manager reload")
+
+
+def free_port() -> int:
+    """Give a TCP port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextlib.contextmanager
 def reporting(release: Release, way: Way, *, calls: bool = False, legs: bool = True) -> Iterator[ReportingPbx]:
     """Start a PBX without the line of manager.conf. ``calls``: its AMI user hears the events of calls."""
     need_roots(release)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        agi_port = free.getsockname()[1]
+    agi_port = free_port()
     extra = {"asterisk-sip.conf": DIALPLAN.read_text()}
     with Asterisk(PbxOptions(release, channelvars=None, chan_sip=release == "16", extra=extra)) as pbx:
-        path = pbx.etc / "extensions.conf"
-        text = hooked(path.read_text(), legs=legs)
-        where = f"ASTERISK_SIP_AGI = agi://127.0.0.1:{agi_port}/pbx1\n" if way == "agi" else ""
-        path.write_text(text.replace("[globals]\n", f"#include asterisk-sip.conf\n[globals]\n{where}", 1))
         read = "call,system,agent,user" if calls else "user"
-        pbx.rewrite("manager.conf", "read = call,system,agent", f"read = {read}")
-        pbx.cli("dialplan reload")
-        pbx.cli("manager reload")
+        hook_in(pbx, agi_port if way == "agi" else None, legs=legs, read=read)
         yield ReportingPbx(pbx, way, agi_port)

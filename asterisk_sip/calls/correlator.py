@@ -65,8 +65,9 @@ class Correlator(InFlight):
         if found is not None:
             call, leg = found
             attempt = call.try_of(leg.uniqueid) if leg.dialled_by_us else None
-            if attempt is not None and event.at >= attempt.began_at:  # IAX2 says that it rings before it dials
-                attempt.move("up" if event.channel.up else "ringing" if event.channel.ringing else "", event.at)
+            if attempt is not None:
+                rings = event.channel.ringing and evidence.tech(leg) in evidence.SIP_TECHS  # IAX2: before it dials
+                attempt.move("up" if event.channel.up else "ringing" if rings else "", event.at)
         return []
 
     def _renamed(self, event: ev.ChannelRenamed) -> list[Call]:
@@ -251,7 +252,7 @@ class Correlator(InFlight):
         """Join two calls that turn out to be one, into the older; return it. None when there was nothing to join."""
         if one is None or other is None or other is one:
             return None
-        older, younger = sorted((one, other), key=lambda call: call.began_at)
+        older, younger = (other, one) if other.is_older_than(one) else (one, other)
         return self._join(older, younger)
 
     def _try(self, dest: ev.Channel, at: float) -> Try | None:

@@ -28,6 +28,9 @@ that comes sooner was received. 64 x 100 ms = 6.4 s, less a margin for the event
 
 FIRST_FINAL = 200
 
+SIP_TECHS = ("PJSIP", "SIP")
+"""The channel drivers that speak SIP."""
+
 _STATUS = re.compile(r"SIP (\d{3})(?: (.*))?", re.DOTALL)
 
 Reading = tuple[int, str] | None
@@ -64,7 +67,7 @@ def tech(leg: Leg) -> str:
 
 def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
     """Weigh what the sources say of an attempt's SIP status. ``version`` is Asterisk's, None when unknown."""
-    if tech(leg) not in ("PJSIP", "SIP"):
+    if tech(leg) not in SIP_TECHS:
         return Known(SipStatus(), Evidence())
     findings, silent = _seen_on_the_wire(attempt, leg)
     nothing_came = bool(silent) and not findings
@@ -231,7 +234,7 @@ def of_caller(leg: Leg, version: str | None) -> Known:
     Asterisk's own table, 603 when the table has none (chan_pjsip.c ``hangup_cause2sip``, res_pjsip_session.c
     ``ast_sip_session_terminate``). HEP shows the answer itself.
     """
-    if leg.up_at is not None or tech(leg) not in ("PJSIP", "SIP") or leg.dialled_by_us:
+    if leg.up_at is not None or tech(leg) not in SIP_TECHS or leg.dialled_by_us:
         return Known(SipStatus(), Evidence())
     answer = leg.dialog.heard if leg.dialog is not None else None
     if answer is not None and answer[0] >= FIRST_FINAL:

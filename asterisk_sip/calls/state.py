@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,10 @@ MOVES: dict[tuple[str, str], str] = {
     (RINGING, "end"): ENDED,
     (ANSWERED, "end"): ENDED,
 }
+
+
+_NUMBER = re.compile(r"(?:.*-)?([0-9]{1,12})[.]([0-9]{1,12})", re.DOTALL)
+"""A uniqueid: ``[systemname-]seconds.number`` (main/channel_internal_api.c)."""
 
 
 @dataclass(slots=True)
@@ -200,6 +205,14 @@ class Call:
         """Return whether two far ends are still on the line when ``leaver`` has left: it did not end the call."""
         others = (self.legs[uniqueid] for uniqueid in self.alive if uniqueid != leaver)
         return sum(leg.up_at is not None and not leg.name.startswith("Local/") for leg in others) > 1
+
+    def is_older_than(self, other: Call) -> bool:
+        """Return whether this call began first: by the number of its first channel, as Asterisk itself compares
+        (main/channel.c ``oldest_linkedid``), as times differ by some milliseconds between doors; else by its time."""
+        mine, theirs = _NUMBER.fullmatch(self.linkedid), _NUMBER.fullmatch(other.linkedid)
+        if mine is not None and theirs is not None:
+            return (int(mine[1]), int(mine[2])) < (int(theirs[1]), int(theirs[2]))
+        return self.began_at < other.began_at
 
     def absorb(self, other: Call) -> None:
         """Take over all of a call that became one with this one."""
