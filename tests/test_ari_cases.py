@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from asterisk_sip.calls import enrich
+from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord, to_json
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.sources import ari_wire
+from asterisk_sip.sources.decoders import DECODERS
 from asterisk_sip.sources.recording import Replay
 from tests.cases import TRUNKS
 
@@ -97,6 +99,34 @@ def test_the_records_are_those_of_ami(name: str) -> None:
     for linkedid, record in ami.items():
         if odd is None or record["sip"]["phrase"] != odd:
             assert not list(differences("call", record, ari[linkedid]))
+
+
+ORDERS: dict[str, Callable[[list[ev.Event], list[ev.Event]], list[ev.Event]]] = {
+    "AMI first": lambda ami, ari: ami + ari,
+    "ARI first": lambda ami, ari: ari + ami,
+    "by time": lambda ami, ari: sorted(ami + ari, key=lambda event: event.at),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_together_record_each_call_once_whichever_tells_first(name: str, order: str) -> None:
+    told = over_ami(name)
+    shape = name.rpartition("-")[0]
+    both = DECODERS["ami"](), DECODERS["ari"]()
+    streams = (gzip.decompress(recorded(name, kind).read_bytes()) for kind in ("ami", "ari"))
+    ami, ari = ([*decoder.feed(stream, 0.0)] for decoder, stream in zip(both, streams, strict=True))
+    board = Switchboard(settle_s=1.0)
+    calls = [call for event in ORDERS[order](ami, ari) for call in board.feed(event, 0.0)] + board.finish()
+    calls += board.ended(board.correlator.drop_all(ami[-1].at), 0.0) + board.finish()
+    records = [enrich.record(call, surroundings(told[0].asterisk_version)) for call in calls]
+    ami_records, both_records = by_linkedid(told), by_linkedid(records)
+    assert both_records.keys() == ami_records.keys()
+    if shape not in KNOWS_MORE:
+        for linkedid, record in ami_records.items():
+            assert not list(differences("call", record, both_records[linkedid]))
+    dialled = [attempt for record in records for attempt in record.attempts]
+    assert all(attempt.sip_call_id for attempt in dialled if attempt.channel.startswith(("PJSIP/", "SIP/")))
 
 
 @pytest.mark.parametrize(("release", "grade", "code"), [("22", "reported", 486), ("16", "candidates", None)])

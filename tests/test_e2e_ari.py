@@ -84,8 +84,7 @@ async def test_ari_alone_ami_alone_and_both_record_the_same_calls_once(lab: Lab,
         assert not list(differences("over both", record, over_both[linkedid]))
     for records in (over_ari, over_both):
         dialled = [attempt for record in records.values() for attempt in record["attempts"]]
-        known = [attempt["sip_call_id"] is not None for attempt in dialled if attempt["channel"].startswith("PJSIP/")]
-        assert sum(known) >= len(known) * (1 if pbx.options.release == "22" else 0.8)  # see docs/ari.md
+        assert all(attempt["sip_call_id"] for attempt in dialled if attempt["channel"].startswith("PJSIP/"))
 
 
 class Cable:

@@ -118,6 +118,7 @@ class InFlight:
                 return None  # it listens to a call and is none itself (res_stasis_snoop.c)
             if not uniqueid or uniqueid in self._ended_legs or (not began and self._is_left_over(channel)):
                 self.late_events += 1
+                self._learn_call_id(channel)
                 return None
             call = self._adopt(channel, at, began=began)
         elif channel.linkedid != call.linkedid and channel.linkedid and channel.linkedid not in call.joined:
@@ -126,6 +127,12 @@ class InFlight:
         leg = call.legs[uniqueid]
         leg.see(channel, at)
         return call, leg
+
+    def _learn_call_id(self, channel: ev.Channel) -> None:
+        """Another door tells late of a leg that ended: take the SIP Call-ID, if it knows it and nobody did."""
+        late = self._late(channel.uniqueid)
+        if late is not None:
+            late.call_id = late.call_id or channel.call_id
 
     def _is_left_over(self, channel: ev.Channel) -> bool:
         """Whether an unknown leg, whose beginning nobody saw, belongs to a call that is recorded already.
