@@ -117,6 +117,14 @@ async def test_what_only_hep_shows_is_in_the_journal_too(tmp_path: Path) -> None
             stored = await companion.recorded(3)
             assert await companion.stop() == 0
         said = await command("replay", str(folder), "--config", str(companion.config))
+        out = tmp_path / "case"
+        where = ("--journal", str(folder), "--out", str(out), "--config", str(companion.config))
+        case = await command("export-case", stored[0]["linkedid"], *where)
+    assert case.code == 0, case.err
+    [cut] = map(json.loads, (out / "expected-22.jsonl").read_text().splitlines())
+    assert (out / "22.journal.gz").exists()
+    assert cut["attempts"][0]["sip"]["code"] == 608
+    assert "608 Rejected" in [line["line"] for line in cut["attempts"][0]["ladder"]]
     data = b"".join(path.read_bytes() for path in files_of(folder))
     assert hep.password.encode() not in data
     assert b"5550100" not in data

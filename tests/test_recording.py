@@ -17,6 +17,7 @@ from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord, to_json
 from asterisk_sip.errors import SourceError
 from asterisk_sip.sources import handler_wire, hep_wire
+from asterisk_sip.sources.forms import Recording, files
 from asterisk_sip.sources.journal_wire import Frame, Kind, encode, first_line
 from asterisk_sip.sources.pseudonyms_wire import Pseudonyms
 from asterisk_sip.sources.recording import Replay
@@ -222,6 +223,18 @@ def test_a_folder_is_read_file_after_file_and_an_empty_one_is_told(tmp_path: Pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="no journal is in this folder"):
         replayed(tmp_path / "empty")
+
+
+def test_a_file_that_the_daemon_packs_meanwhile_is_read_all_the_same(tmp_path: Path) -> None:
+    data = gzip.decompress(CASES[0].recording.read_bytes())
+    for hour in (10, 11):
+        path = tmp_path / f"20261124T{hour}0000.000000Z.journal"
+        path.write_bytes(journal((1.0, "pbx1", "ami", "run", b""), (1.0, "pbx1", "ami", "data", data)))
+    frames = (frame for path in files([tmp_path]) for frame in Recording(path).frames())
+    assert next(frames).kind == "run"
+    (tmp_path / "20261124T110000.000000Z.journal.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert [frame.kind for frame in frames] == ["data", "run", "data"]
 
 
 @pytest.mark.parametrize("hole", ["file", "lost", "down", "run"])

@@ -15,7 +15,7 @@ from typing import IO, Literal, cast
 from asterisk_sip.errors import SourceError
 from asterisk_sip.sources import journal_wire, json_wire
 from asterisk_sip.sources.ami_frame_wire import BANNER
-from asterisk_sip.sources.journal_files import files_of
+from asterisk_sip.sources.journal_files import SUFFIX, files_of
 from asterisk_sip.sources.journal_wire import Frame
 
 CHUNK_BYTES = 1 << 16
@@ -76,7 +76,7 @@ class Recording:
 
     def _chunks(self, progress: Progress | None) -> Iterator[bytes]:
         try:
-            with _opened(self._path) as stream:
+            with _opened(_as_it_is_now(self._path)) as stream:
                 while chunk := stream.read(CHUNK_BYTES):
                     if progress is not None:
                         progress(len(chunk))
@@ -123,6 +123,12 @@ def _of_ami(chunks: Iterator[bytes]) -> Iterator[Frame]:
 def _behind(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from others
+
+
+def _as_it_is_now(path: Path) -> Path:
+    """Return where a file of a journal is: a daemon may have packed it since the folder was listed."""
+    packed = path.with_name(path.name + ".gz")
+    return packed if path.name.endswith(SUFFIX) and packed.exists() and not path.exists() else path
 
 
 @contextlib.contextmanager

@@ -138,8 +138,9 @@ class Journal:
         frames = []
         while self._waiting:
             frames.append(self._waiting.popleft())
+        taken = sum(len(data) for *_, data in frames)
         with self._full:
-            self._waiting_bytes -= sum(len(data) for *_, data in frames)
+            self._waiting_bytes -= taken
         if time.monotonic() < self._again_at or not self._guarded(lambda: self._write(frames)):
             self._count_lost(frames)
 

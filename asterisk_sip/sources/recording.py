@@ -140,6 +140,11 @@ class Heard:
             self._board = Switchboard(self._limits, settle_s=settle_s, addresses=self._addresses, hep_alone=alone)
         return self._board
 
+    @property
+    def _blind(self) -> bool:
+        """Whether no door is up that tells of every channel; of a PBX that has none of those, no door at all."""
+        return not self._up & (self._doors & TELLING or self._doors)
+
     def feed(self, frame: Frame) -> Iterator[Ended]:
         """Take a frame; yield the calls that are complete with it."""
         self._doors.add(frame.source)
@@ -178,7 +183,7 @@ class Heard:
 
     def _news(self, frame: Frame) -> None:
         text = frame.data.decode("utf-8", "replace").strip()
-        was_blind = not self._up & TELLING
+        was_blind = self._blind
         if frame.kind == "up":
             self._up.add(frame.source)
             self._learn_version(text)
@@ -193,7 +198,7 @@ class Heard:
             self._up.discard(frame.source)
         if frame.kind in ("lost", "run"):
             self._hole(f"journal {frame.kind} {frame.source}", frame)
-        elif frame.kind == "down" and not was_blind and not self._up & TELLING:
+        elif frame.kind == "down" and not was_blind and self._blind:
             self._hole(frame.source, frame)
 
     def _next_file(self, frame: Frame, text: str) -> None:
