@@ -159,10 +159,10 @@ def test_without_a_call_id_the_one_dialog_that_fits_is_claimed() -> None:
     rejected(dialogs, "later", 110.0)
     rejected(dialogs, "other number", 100.05, "609")
     rejected(dialogs, "other code", 100.05, code=404)
-    found = dialogs.claim_like("608", 100.0, 101.1, 486, outbound=True)
+    found = dialogs.claim_like(("number", "608"), 100.0, 101.1, 486, outbound=True)
     assert found is not None
     assert found.call_id == "right"
-    assert dialogs.claim_like("608", 100.0, 101.1, 486, outbound=True) is None
+    assert dialogs.claim_like(("number", "608"), 100.0, 101.1, 486, outbound=True) is None
     assert dialogs.ambiguous == 0
 
 
@@ -170,8 +170,8 @@ def test_when_several_dialogs_fit_none_is_claimed() -> None:
     dialogs = Dialogs(["192.0.2.10"])
     rejected(dialogs, "one", 100.0)
     rejected(dialogs, "two", 100.1)
-    assert dialogs.claim_like("608", 100.0, 101.0, 486, outbound=True) is None
-    assert dialogs.claim_like("608", 100.0, 101.0, 486, outbound=False) is None
+    assert dialogs.claim_like(("number", "608"), 100.0, 101.0, 486, outbound=True) is None
+    assert dialogs.claim_like(("number", "608"), 100.0, 101.0, 486, outbound=False) is None
     assert dialogs.ambiguous == 1
     assert dialogs.held == 2
 
@@ -187,7 +187,7 @@ def test_memory_is_bounded_and_calls_that_talk_survive_a_flood() -> None:
     assert dialogs.given_up == 4950
     dialogs.feed(seen(3.0, request("BYE", call_id="talks", cseq=2, to_tag="to1")))
     assert dialogs.claim("talks") is not None
-    assert len(dialogs._of_number) <= 50
+    assert len(dialogs._alike) <= 52
 
 
 def test_a_ladder_is_bounded() -> None:
@@ -335,3 +335,12 @@ def test_the_first_calls_are_told_when_it_is_known_which_side_is_ours() -> None:
     dialogs.feed(seen(11.0, request(call_id="b1"), PBX, CARRIER))
     assert [dialog.call_id for dialog in dialogs.unclaimed(20.0)] == ["a1"]
     assert dialogs.unclaimed(float("inf")) == []
+
+
+def test_a_device_is_found_by_who_calls_it() -> None:
+    dialogs = Dialogs(["192.0.2.10"])
+    rejected(dialogs, "device", 100.05, "x7f3")
+    found = dialogs.claim_like(("caller", "5550100"), 100.0, 101.1, 486, outbound=True)
+    assert found is not None
+    assert found.call_id == "device"
+    assert dialogs.held == len(dialogs._alike) == 0

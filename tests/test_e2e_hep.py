@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,33 @@ async def test_a_trunk_that_says_nothing_is_known_to_have_said_nothing(hep: HepP
         assert (attempt["sip"]["code"], attempt["disposition"]) == (code, disposition)
         assert attempt["evidence"]["grade"] == "local"
         assert [line["line"].split()[0] for line in attempt["ladder"]] == ["INVITE"]
+
+
+async def test_a_companion_that_hears_nothing_but_hep(hep: HepPbx, tmp_path: Path) -> None:
+    async with Lab(hep.pbx) as lab:
+        companion = Companion(tmp_path, hep.pbx, hep.prepare(tmp_path))
+        text = companion.config.read_text()
+        companion.config.write_text(re.sub(r"\[pbx\.ami\].*(?=\[pbx\.hep\])", "", text, flags=re.DOTALL))
+        async with companion:
+            lab.acme.scripts["plus"] = rejecting(603, b"Network Blocked", (("Reason", BLOCKED),))
+            await lab.caller.call("trunk.acme.plus")
+            await lab.caller.call("failover.503.200", bye_after_s=0.1)
+            await lab.caller.call("nosuch")
+            blocked, rescued, refused = await companion.recorded(3)
+            assert await companion.stop() == 0
+        assert companion.gaps() == [("stopped listening", False)]
+    assert (blocked["disposition"], attempt_of(blocked)["redress"]["tel"]) == ("blocked", "+15550199")
+    assert [(each["stage"], each["sip"]["code"]) for each in rescued["attempts"]] == [(1, 503), (2, 200)]
+    assert (rescued["outcome"], rescued["released_by"]) == ("rescued", "caller")
+    assert (refused["disposition"], refused["dialled"], refused["attempts"]) == ("not_found", "nosuch", [])
+    assert not any(record["partial"] for record in (blocked, rescued, refused))
+
+
+async def test_a_telephone_of_the_house_tells_its_reason_too(hep: HepPbx, tmp_path: Path) -> None:
+    async with Lab(hep.pbx) as lab, Companion(tmp_path, hep.pbx, hep.prepare(tmp_path), 2) as companion:
+        lab.phones.scripts["alice"] = rejecting(486, b"Do Not Disturb", (("Reason", 'SIP;cause=486;text="DND"'),))
+        await lab.caller.call("phone.alice")
+        [record] = await companion.recorded(1)
+        assert await companion.stop() == 0
+    attempt = attempt_of(record)
+    assert (attempt["sip"]["phrase"], attempt["remote_reason"]) == ("Do Not Disturb", ['SIP;cause=486;text="DND"'])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import chain
+from typing import Literal
 
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.calls.dialog import Dialog, begin
@@ -24,6 +25,9 @@ INVITE_S = 2.0  # how long after its channel began an INVITE may leave, and how 
 END_S = 2.0  # how long a channel may live on after its dialog ended
 
 
+Key = tuple[Literal["number", "caller"], str]
+
+
 class Dialogs:
     """Keeps one ``Dialog`` a Call-ID. ``now`` is seconds by any clock that only grows."""
 
@@ -35,7 +39,7 @@ class Dialogs:
         self._bounds = (setups, talks)
         self._setups: OrderedDict[str, Dialog] = OrderedDict()  # the longest silent first
         self._talks: OrderedDict[str, Dialog] = OrderedDict()
-        self._of_number: dict[str, dict[str, Dialog]] = {}
+        self._alike: dict[Key, dict[str, Dialog]] = {}  # by number, and by caller
         self._ended: deque[tuple[float, str]] = deque()  # when each that ended is nobody's
         self._gone: Bounded[str, None] = Bounded(MAX_SETUPS)  # Call-IDs that are dealt with
         self.ambiguous = 0  # how often several dialogs fitted one leg
@@ -68,18 +72,19 @@ class Dialogs:
         return self._remove(dialog) if dialog is not None else None
 
     def claim_like(
-        self, number: str, began_at: float, ended_at: float, code: int | None, *, outbound: bool
+        self, key: Key, began_at: float, ended_at: float, code: int | None, *, outbound: bool
     ) -> Dialog | None:
         """Return the one dialog that a channel without a known Call-ID can have had, None when none or several fit.
 
-        ``number`` is what was dialled, ``began_at`` and ``ended_at`` when the channel began and hung up, ``code`` the
-        last status another source knows of it, ``outbound`` whether the PBX dialled it.
+        ``key`` is ``("number", what was dialled)`` or ``("caller", who calls)``, ``began_at`` and ``ended_at`` when the
+        channel began and hung up, ``code`` the last status another source knows of it, ``outbound`` whether the PBX
+        dialled it.
         """
         earliest = began_at - (EARLY_S if outbound else INVITE_S)
         latest = began_at + (INVITE_S if outbound else EARLY_S)
         fitting = [
             dialog
-            for dialog in self._of_number.get(number, {}).values()
+            for dialog in self._alike.get(key, {}).values()
             if earliest <= dialog.began_at <= latest
             and dialog.sent in (None, outbound)
             and (code is None or dialog.code == code)
@@ -120,7 +125,8 @@ class Dialogs:
 
     def _add(self, dialog: Dialog) -> Dialog:
         self._setups[dialog.call_id] = dialog
-        self._of_number.setdefault(dialog.number, {})[dialog.call_id] = dialog
+        for key in _keys(dialog):
+            self._alike.setdefault(key, {})[dialog.call_id] = dialog
         self._make_room(self._setups, self._bounds[0])
         return dialog
 
@@ -150,10 +156,15 @@ class Dialogs:
     def _remove(self, dialog: Dialog) -> Dialog:
         self._setups.pop(dialog.call_id, None)
         self._talks.pop(dialog.call_id, None)
-        alike = self._of_number.get(dialog.number)
-        if alike is not None:
-            alike.pop(dialog.call_id, None)
-            if not alike:
-                del self._of_number[dialog.number]
+        for key in _keys(dialog):
+            alike = self._alike.get(key)
+            if alike is not None:
+                alike.pop(dialog.call_id, None)
+                if not alike:
+                    del self._alike[key]
         self._gone[dialog.call_id] = None
         return dialog
+
+
+def _keys(dialog: Dialog) -> tuple[Key, ...]:
+    return ("number", dialog.number), ("caller", dialog.invite.sender.user)

@@ -11,10 +11,10 @@ import hmac
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import structlog
 
@@ -22,10 +22,8 @@ from asterisk_sip.calls import events as ev
 from asterisk_sip.errors import LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources import hep_wire
-from asterisk_sip.sources.ami_protocol import Listener
 from asterisk_sip.sources.keeper import address_had
-
-P = ParamSpec("P")
+from asterisk_sip.sources.listener import Listener, Teller
 
 MAX_DATAGRAM_BYTES = 65_535
 BATCH = 256  # datagrams read before others get a turn
@@ -81,7 +79,12 @@ class HepSource:
         self.dropped = 0  # datagrams that the kernel had no room for
         self.not_hep = 0
         self.foreign = 0  # packets with a capture id that is nobody's
-        self.listener_errors = 0
+        self._teller = Teller(self._log)
+
+    @property
+    def listener_errors(self) -> int:
+        """How many calls of listeners raised."""
+        return self._teller.listener_errors
 
     @property
     def port(self) -> int | None:
@@ -106,7 +109,7 @@ class HepSource:
             self._log.warning("the kernel gives a smaller receive buffer", hint="raise net.core.rmem_max")
         for door in self.doors:
             door.silent_since = time.monotonic()
-            self._tell(door.listener.link_up, None)
+            self._teller.tell(door.listener.link_up, None)
         loop.add_reader(sock.fileno(), self._readable)
         try:
             await self._watch(sock)
@@ -133,7 +136,7 @@ class HepSource:
                 continue
             self._take(data, sender[0], heard)
         for door, events in heard.values():
-            self._tell(door.listener.heard, events)
+            self._teller.tell(door.listener.heard, events)
 
     def _take(self, data: bytes, sender: str, heard: dict[str, tuple[HepDoor, list[ev.Event]]]) -> None:
         try:
@@ -155,7 +158,7 @@ class HepSource:
             return
         door.packets += 1
         door.silent_since = time.monotonic()
-        self._tell(door.listener.raw, hep_wire.with_sender(hep_wire.without_password(data), sender))
+        self._teller.tell(door.listener.raw, hep_wire.with_sender(hep_wire.without_password(data), sender))
         events = door.reader.read(packet, sender)
         if events:
             heard.setdefault(door.pbx, (door, []))[1].extend(events)
@@ -176,23 +179,14 @@ class HepSource:
         fresh, self.dropped = dropped - self.dropped, max(dropped, self.dropped)
         for door in self.doors:
             if fresh > 0:
-                self._tell(door.listener.lost, fresh, "HEP datagrams came faster than they could be read")
+                self._teller.tell(door.listener.lost, fresh, "HEP datagrams came faster than they could be read")
             unreadable, door.reader.unreadable = door.reader.unreadable, 0
             if unreadable:
-                self._tell(door.listener.lost, unreadable, "SIP messages could not be read")
+                self._teller.tell(door.listener.lost, unreadable, "SIP messages could not be read")
 
     def _link_down(self, reason: str) -> None:
         for door in self.doors:
-            self._tell(door.listener.link_down, reason)
-
-    def _tell(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call a listener. If it raises, this one call is lost and counted; the first is logged."""
-        try:
-            call(*args, **kwargs)
-        except Exception:  # noqa: BLE001  whatever a listener raises is its own affair
-            self.listener_errors += 1
-            if self.listener_errors == 1:
-                self._log.exception("messages lost: their listener failed (told once)")
+            self._teller.tell(door.listener.link_down, reason)
 
 
 def dropped_by_kernel(sock: socket.socket) -> int:
