@@ -113,6 +113,8 @@ class _Draft:
             self._findings.fault(("warnings",), "unknown key")
             del self._tree["warnings"]
         self._override()
+        if "collector" in self._tree:
+            self._tree.setdefault("pbx", [])
         self._default_door()
         self._anchor_paths()
         SecretFinder(self._tree, self._environ, self._findings, read=self._secrets).find()

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_valida
 
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keys import key_paths, shown
+from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
 from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
 
@@ -113,9 +114,13 @@ class LogConfig(Section):
 
 
 class Config(Section):
-    """The whole configuration. ``warnings`` are what an operator should hear about although it works."""
+    """The whole configuration. ``warnings`` are what an operator should hear about although it works.
 
-    pbx: Annotated[tuple[PbxConfig, ...], Strict(strict=False), AfterValidator(filled)]
+    There are PBXs to listen to, or a collector, which hears of calls from other companions.
+    """
+
+    collector: CollectorConfig | None = None
+    pbx: Annotated[tuple[PbxConfig, ...], Strict(strict=False)]
     trunk: Annotated[tuple[TrunkRule, ...], Strict(strict=False)] = ()
     override: Annotated[tuple[OverrideRule, ...], Strict(strict=False)] = ()
     records: RecordsConfig = RecordsConfig()
@@ -126,6 +131,22 @@ class Config(Section):
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()
     warnings: Annotated[tuple[str, ...], Derived()] = ()
+
+    @field_validator("pbx")
+    @classmethod
+    def _pbx_or_collector(cls, value: tuple[PbxConfig, ...], info: ValidationInfo) -> tuple[PbxConfig, ...]:
+        if info.data.get("collector", ...) is None:
+            return filled(value)
+        if value:
+            raise ValueError("has no place beside [collector], which listens to no PBX; run two programs")
+        return value
+
+    @field_validator("sink")
+    @classmethod
+    def _no_sinks_of_a_collector(cls, value: SinksConfig, info: ValidationInfo) -> SinksConfig:
+        if value.any and info.data.get("collector") is not None:
+            raise ValueError("has no place beside [collector], which writes into the store only")
+        return value
 
     @classmethod
     def example_keys(cls) -> tuple[str, ...]:

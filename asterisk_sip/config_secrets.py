@@ -58,12 +58,25 @@ class SecretKey:
         return stem and f"{stem}_{self.suffix}"
 
 
+def _has_user(table: Table) -> bool:
+    return bool(table.get("user"))
+
+
 SECRETS = (
     SecretKey("ami", "secret", "AMI_SECRET"),
     SecretKey("ari", "password", "ARI_PASSWORD"),
     SecretKey("hep", "capture_password", "HEP_CAPTURE_PASSWORD", needed=False),
     SecretKey("cel", "password", "CEL_PASSWORD", needed=False, wanted=lambda cel: cel.get("kind") == "postgresql"),
     SecretKey("webhook", "secret", "SECRET", needed=False, below="sink"),
+    SecretKey("nats", "password", "PASSWORD", needed=False, below="sink", wanted=lambda nats: bool(nats.get("user"))),
+    SecretKey(
+        "collector",
+        "password",
+        "COLLECTOR_PASSWORD",
+        needed=False,
+        below=None,
+        wanted=lambda nats: bool(nats.get("user")),
+    ),
     SecretKey("journal", "key", "JOURNAL_KEY", below=None, wanted=lambda journal: journal.get("pseudonymise") is True),
     SecretKey(
         "store", "password", "STORE_PASSWORD", needed=False, below=None, wanted=lambda store: bool(store.get("url"))

@@ -1,4 +1,4 @@
-"""Where records go beside the store, as types: files, standard output, webhooks, and what others add."""
+"""Where records go beside the store, as types: files, standard output, webhooks, streams, and what others add."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
 
+from asterisk_sip.config_nats import NatsKeys
 from asterisk_sip.config_types import Derived, FilePath, Line, Name, Seconds, Section, WebhookSecrets, WebUrl, filled
 
 Kind = Literal["failure", "answered", "gap"]
@@ -47,6 +48,15 @@ class WebhookConfig(_Sink):
     timeout_s: Seconds = 10.0
 
 
+class NatsConfig(_Sink, NatsKeys):
+    """A stream of NATS JetStream, made when it is not there if ``create`` says so."""
+
+    create: bool = False
+    replicas: int = Field(3, ge=1, le=5)
+    dedupe_s: int = Field(120, ge=1, le=86_400)
+    max_age_h: int = Field(168, ge=1, le=87_840)
+
+
 class PluginConfig(_Sink):
     """A sink that another package adds by an entry point ``asterisk_sip.sinks``; ``options`` are its own."""
 
@@ -60,12 +70,13 @@ class SinksConfig(Section):
     jsonl: Annotated[tuple[JsonlConfig, ...], Strict(strict=False)] = ()
     stdout: StdoutConfig | None = None
     webhook: Annotated[tuple[WebhookConfig, ...], Strict(strict=False)] = ()
+    nats: Annotated[tuple[NatsConfig, ...], Strict(strict=False)] = ()
     plugin: Annotated[tuple[PluginConfig, ...], Strict(strict=False)] = ()
 
     @property
     def any(self) -> bool:
         """Whether there is a sink."""
-        return bool(self.jsonl or self.stdout or self.webhook or self.plugin)
+        return bool(self.jsonl or self.stdout or self.webhook or self.nats or self.plugin)
 
 
 class DeliveryConfig(Section):

@@ -24,6 +24,7 @@ _WITH_PORT = re.compile(r"(?P<host>[^:]*):(?P<port>[0-9]{1,5})")
 _PORT_MAX = 65_535
 _URL_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _SQL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?")
+_NATS_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WEBHOOK_SECRET_BYTES = range(24, 65)
 _PASSWORDS_IN_URLS = frozenset({"password", "sslpassword", "passfile"})
 
@@ -139,6 +140,20 @@ def _postgresql_url(text: str) -> str:
     return text
 
 
+def _host_port(text: str) -> str:
+    parts = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
+    if not parts or not parts["port"] or not 0 < int(parts["port"]) <= _PORT_MAX:
+        raise ValueError("must be a host and a port: 127.0.0.1:4222")
+    _host(parts["host"])
+    return text
+
+
+def _nats_name(text: str) -> str:
+    if not _NATS_NAME.fullmatch(text):
+        raise ValueError("must be 1 to 64 letters, digits, '_' or '-'")
+    return text
+
+
 def _web_url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise ValueError("must begin with https:// or http://")
@@ -193,6 +208,8 @@ FilePath = Annotated[Path, Strict(strict=False), AfterValidator(_file)]
 UrlPath = Annotated[str, Field(max_length=255), AfterValidator(_url_path)]
 Application = Annotated[Line, AfterValidator(_application)]
 PostgresqlUrl = Annotated[Line, AfterValidator(_postgresql_url)]
+HostPort = Annotated[Line, AfterValidator(_host_port)]
+NatsName = Annotated[str, AfterValidator(_nats_name)]
 WebUrl = Annotated[Line, AfterValidator(_web_url)]
 SqlName = Annotated[str, AfterValidator(_sql_name)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from asterisk_sip.config import Config
-from asterisk_sip.config_sinks import JsonlConfig, PluginConfig, WebhookConfig
+from asterisk_sip.config_sinks import JsonlConfig, NatsConfig, PluginConfig, WebhookConfig
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.sinks.base import Sink
 from asterisk_sip.sinks.courier import Courier, CourierSettings
@@ -57,6 +57,8 @@ def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:
         yield "sink.stdout", config.sink.stdout.name, StdoutSink(frozenset(config.sink.stdout.wants))
     for number, webhook in enumerate(config.sink.webhook):
         yield f"sink.webhook[{number}]", webhook.name, WebhookSink(_webhook_settings(webhook))
+    for number, stream in enumerate(config.sink.nats):
+        yield f"sink.nats[{number}]", stream.name, _nats(stream, f"sink.nats[{number}]")
     for number, plugin in enumerate(config.sink.plugin):
         yield f"sink.plugin[{number}]", plugin.name, _plugin(plugin, f"sink.plugin[{number}]")
 
@@ -72,6 +74,14 @@ def _webhook_settings(config: WebhookConfig) -> WebhookSettings:
     return WebhookSettings(
         config.url, frozenset(config.wants), secrets, config.parallel, config.timeout_s, config.ca_file
     )
+
+
+def _nats(config: NatsConfig, key: str) -> Sink:
+    try:
+        from asterisk_sip import daemon_nats  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise ConfigError("the configuration", [(key, "needs a client: pip install 'asterisk-sip[nats]'")]) from error
+    return daemon_nats.sink(config)
 
 
 def _plugin(config: PluginConfig, key: str) -> Sink:

@@ -36,6 +36,10 @@ class WireError(SourceError):
     """What came over the wire is not the protocol it should be, or is larger than allowed."""
 
 
+class BrokerError(AsteriskSipError):
+    """The message broker cannot be reached, refuses us, or does not answer in time."""
+
+
 class StoreError(AsteriskSipError):
     """Records cannot be read or written."""
 

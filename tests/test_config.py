@@ -93,7 +93,7 @@ def test_text_that_is_not_utf8_is_told_with_its_line(file: Path) -> None:
 
 
 BROKEN = """
-colour = "red"
+shade = "red"
 host = "pbx1"
 [[pbx]]
 name = "a b"
@@ -128,7 +128,7 @@ level = 3
 """
 
 ITS_FAULTS = {
-    "colour": "unknown key",
+    "shade": "unknown key",
     "host": "unknown key; did you mean pbx[].ami.host?",
     "pbx[0].name": "must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit",
     "pbx[0].ami.port": "must be a whole number",
