@@ -61,6 +61,9 @@ def _take(leg: Leg, attempt: Try | None, dialog: Dialog) -> None:
     leg.call_id = dialog.call_id
     if attempt is not None and attempt.answered_at is None:
         _complete(attempt, dialog)
+    elif attempt is None and not dialog.sent and dialog.answered_at is None and dialog.ended_at is not None:
+        # 16.28 may tell of the end of the session before it tells that it refused the caller: that is no CANCEL
+        leg.refused = dialog.cancelled_at is None
 
 
 def _complete(attempt: Try, dialog: Dialog) -> None:
