@@ -23,7 +23,7 @@ from asterisk_sip.calls.model import (
     utc,
 )
 from asterisk_sip.calls.overrides import Case, Override, Told, overridden
-from asterisk_sip.calls.refusal_record import refusal_record
+from asterisk_sip.calls.refusal_record import refusal_record, worded
 from asterisk_sip.calls.state import Call, Leg
 from asterisk_sip.calls.verdict import ANSWERED, Judged, Verdict, judge
 
@@ -199,20 +199,9 @@ def _status(status: SipStatus, grade: Grade, disposition: str) -> SipStatus:
     """
     if status.code is None:
         return status
-    row = catalog.sip_code(status.code, status.phrase)
-    sip_class = catalog.sip_class(row.sip_class)
     told = grade in TOLD_BY_THE_FAR_END
     text = catalog.code_text(status.code, status.phrase) if told else catalog.disposition_text(disposition)
-    return SipStatus(
-        code=status.code,
-        phrase=status.phrase,
-        class_=sip_class.digit,
-        class_name=sip_class.name,
-        class_meaning=sip_class.meaning,
-        meaning=text.meaning,
-        reference=row.reference,
-        candidates=status.candidates,
-    )
+    return worded(status.code, status.phrase, text.meaning, status.candidates)
 
 
 def _fault(status: SipStatus, grade: Grade, disposition: str, cause: int | None) -> Fault:

@@ -39,7 +39,7 @@ def refusal_record(refusal: Refusal, pbx: str, version: str | None) -> CallRecor
         account=None,
         outcome=Outcome.FAILED,
         disposition=row.disposition,
-        sip=_status(refusal, text.meaning),
+        sip=worded(refusal.code, refusal.phrase, text.meaning),
         evidence=Evidence(Grade.SENT, "HEP"),
         q850=Q850(),
         released_by="pbx",
@@ -52,15 +52,17 @@ def refusal_record(refusal: Refusal, pbx: str, version: str | None) -> CallRecor
     )
 
 
-def _status(refusal: Refusal, meaning: str) -> SipStatus:
-    entry = catalog.sip_code(refusal.code, refusal.phrase)
+def worded(code: int, phrase: str | None, meaning: str, candidates: tuple[int, ...] | None = None) -> SipStatus:
+    """Return a status with its class and reference from the catalogue, and what it means here."""
+    entry = catalog.sip_code(code, phrase)
     sip_class = catalog.sip_class(entry.sip_class)
     return SipStatus(
-        code=refusal.code,
-        phrase=refusal.phrase,
+        code=code,
+        phrase=phrase,
         class_=sip_class.digit,
         class_name=sip_class.name,
         class_meaning=sip_class.meaning,
         meaning=meaning,
         reference=entry.reference,
+        candidates=candidates,
     )
