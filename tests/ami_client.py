@@ -8,7 +8,7 @@ import dataclasses
 import gc
 import re
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.sources.ami import AmiLink, AmiSettings, AmiSource
@@ -149,11 +149,36 @@ async def loop_watched() -> AsyncIterator[None]:
     assert not complaints
 
 
-@contextlib.asynccontextmanager
-async def running(settings: AmiSettings, listener: Recorder) -> AsyncIterator[AmiSource]:
+class Runs(Protocol):
+    """A source."""
+
+    async def run(self) -> None:
+        """Listen for ever."""
+
+
+class Opens(Protocol):
+    """A link."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def close(self) -> None:
+        """Let go."""
+
+
+S = TypeVar("S", bound=Runs)
+L = TypeVar("L", bound=Opens)
+
+
+def running(settings: AmiSettings, listener: Recorder) -> contextlib.AbstractAsyncContextManager[AmiSource]:
     """A source at work; cancelled at the end. Nothing may be left behind."""
+    return at_work(AmiSource("pbx", settings, listener))
+
+
+@contextlib.asynccontextmanager
+async def at_work(source: S) -> AsyncIterator[S]:
+    """Run a source; it is cancelled at the end. Nothing may be left behind."""
     async with loop_watched():
-        source = AmiSource("pbx", settings, listener)
         task = asyncio.create_task(source.run(), name="source")
         try:
             yield source
@@ -168,11 +193,15 @@ async def stop(task: asyncio.Task[None]) -> None:
     assert task.cancelled(), task.exception()
 
 
-@contextlib.asynccontextmanager
-async def opened(settings: AmiSettings, listener: Recorder) -> AsyncIterator[AmiLink]:
+def opened(settings: AmiSettings, listener: Recorder) -> contextlib.AbstractAsyncContextManager[AmiLink]:
     """One logged-in link, closed at the end."""
+    return held_open(AmiLink(settings, listener))
+
+
+@contextlib.asynccontextmanager
+async def held_open(link: L) -> AsyncIterator[L]:
+    """Open a link; it is closed at the end. Nothing may be left behind."""
     async with loop_watched():
-        link = AmiLink(settings, listener)
         try:
             await link.open()
             yield link

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
 from typing import Any
 
 from asterisk_sip.sources.ari import AriLink, AriSettings, AriSource
-from tests.ami_client import Recorder, loop_watched, stop
+from tests.ami_client import Recorder, at_work, held_open
 from tests.ari_server import SECRET, ScriptedAri
 
 PATIENT = AriSettings(
@@ -30,25 +28,11 @@ def patient(pbx: ScriptedAri, **changes: Any) -> AriSettings:
     return dataclasses.replace(PATIENT, **{"host": pbx.host, "port": pbx.port, **changes})
 
 
-@contextlib.asynccontextmanager
-async def running(settings: AriSettings, listener: Recorder) -> AsyncIterator[AriSource]:
+def running(settings: AriSettings, listener: Recorder) -> contextlib.AbstractAsyncContextManager[AriSource]:
     """A source at work; cancelled at the end. Nothing may be left behind."""
-    async with loop_watched():
-        source = AriSource("pbx", settings, listener)
-        task = asyncio.create_task(source.run(), name="source")
-        try:
-            yield source
-        finally:
-            await stop(task)
+    return at_work(AriSource("pbx", settings, listener))
 
 
-@contextlib.asynccontextmanager
-async def opened(settings: AriSettings, listener: Recorder) -> AsyncIterator[AriLink]:
+def opened(settings: AriSettings, listener: Recorder) -> contextlib.AbstractAsyncContextManager[AriLink]:
     """One link, closed at the end."""
-    async with loop_watched():
-        link = AriLink(settings, listener)
-        try:
-            await link.open()
-            yield link
-        finally:
-            await link.close()
+    return held_open(AriLink(settings, listener))

@@ -16,7 +16,7 @@ from asterisk_sip.sources import ari_listener
 from asterisk_sip.sources.ari import AriSettings
 from asterisk_sip.sources.ari_listener import AriDoor, AriListener
 from asterisk_sip.sources.listener import Losses
-from tests.ami_client import Down, Recorder, Up, eventually, loop_watched, stop
+from tests.ami_client import Down, Recorder, Up, at_work, eventually
 from tests.ari_asterisk import OutboundAsterisk
 from tests.ari_server import SECRET, channel, destroyed
 
@@ -29,16 +29,12 @@ def door(name: str = "pbx1", listener: Recorder | None = None, **changes: float)
 @contextlib.asynccontextmanager
 async def listening(*doors: AriDoor, port: int = 0) -> AsyncIterator[AriListener]:
     """A listener at work; cancelled at the end. Nothing may be left behind."""
-    async with loop_watched():
-        server = AriListener("127.0.0.1", port, doors)
-        server.backoff.min_s = server.backoff.max_s = 0.01
-        task = asyncio.create_task(server.run())
-        try:
-            if not port:
-                await eventually(lambda: server.port, "it listens")
-            yield server
-        finally:
-            await stop(task)
+    server = AriListener("127.0.0.1", port, doors)
+    server.backoff.min_s = server.backoff.max_s = 0.01
+    async with at_work(server):
+        if not port:
+            await eventually(lambda: server.port, "it listens")
+        yield server
 
 
 def port_of(server: AriListener) -> int:
@@ -208,8 +204,9 @@ async def test_an_address_that_cannot_be_had_is_told_once_and_tried_again() -> N
         held.bind(("127.0.0.1", 0))
         held.listen()
         port = held.getsockname()[1]
-        async with listening(door(), port=port) as server:
-            await eventually(lambda: any("cannot listen" in entry["event"] for entry in logs), "the refusal")
+        listener = Recorder()
+        async with listening(door(listener=listener), port=port) as server:
+            await eventually(lambda: listener.of(Down), "the refusal")
             held.close()
             await eventually(lambda: server.port == port, "it listens")
     assert len([entry for entry in logs if "cannot listen" in entry["event"]]) == 1

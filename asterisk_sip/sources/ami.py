@@ -18,10 +18,10 @@ from panoramisk.actions import Action
 from panoramisk.message import Message
 from structlog.typing import FilteringBoundLogger
 
-from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, WireError
+from asterisk_sip.errors import AuthError, LinkLostError, WireError
 from asterisk_sip.sources import ami_wire
 from asterisk_sip.sources.ami_protocol import ActionManager, WireProtocol
-from asterisk_sip.sources.keeper import Keeper, tls_context, why_no_tls
+from asterisk_sip.sources.keeper import LinkedSource, tls_context, why_no_tls
 from asterisk_sip.sources.listener import Listener, Losses
 
 __all__ = ["AmiLink", "AmiSettings", "AmiSource", "Listener", "Losses"]
@@ -212,47 +212,18 @@ class AmiLink:
         return self.protocol is not None and not self.protocol.closed and not self.protocol.transport.is_closing()
 
 
-class AmiSource:
+class AmiSource(LinkedSource[AmiLink]):
     """Keeps a link to one Asterisk up and hands its events to a listener, until cancelled."""
 
     def __init__(self, name: str, settings: AmiSettings, listener: Listener) -> None:
-        self._log = structlog.get_logger(__name__).bind(pbx=name, door="ami")
+        super().__init__(name, "ami", settings, listener)
         self._settings = settings
-        self._listener = listener
-        self._keeper = Keeper(
-            self._log,
-            retry_min_s=settings.retry_min_s,
-            retry_max_s=settings.retry_max_s,
-            slow_s=settings.auth_retry_s,
-        )
-        self._link: AmiLink | None = None
-        self._lost_before = Losses()  # on links that are no more
         self._relisting: asyncio.Task[None] | None = None
 
-    @property
-    def last_error(self) -> AsteriskSipError | None:
-        """The outage that lasts, None while we listen."""
-        return self._keeper.last_error
+    def _new_link(self) -> AmiLink:
+        return AmiLink(self._settings, self._listener, self._log)
 
-    @property
-    def losses(self) -> Losses:
-        """What was lost so far, over all connections."""
-        now = self._link.losses if self._link is not None else Losses()
-        return Losses(*(before + more for before, more in zip(self._lost_before, now, strict=True)))
-
-    async def run(self) -> None:
-        """Connect, listen, reconnect; for ever. Ends only by being cancelled, and then logs off."""
-        await self._keeper.keep(self._connection)
-
-    async def _connection(self) -> str:
-        link = self._link = AmiLink(self._settings, self._listener, self._log)
-        try:
-            return await self._once(link)
-        finally:
-            await link.close()
-            self._lost_before, self._link = self.losses, None
-
-    async def _once(self, link: AmiLink) -> str:
+    async def _hear(self, link: AmiLink) -> str:
         await link.open()
         protocol = link.protocol
         assert protocol is not None  # noqa: S101  open() made it

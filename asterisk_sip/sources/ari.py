@@ -9,12 +9,12 @@ from __future__ import annotations
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from asterisk_sip.errors import AsteriskSipError, WireError
+from asterisk_sip.errors import WireError
 from asterisk_sip.sources.ari_hearing import Hearing
 from asterisk_sip.sources.ari_http import NOT_ARI, AriHttp
 from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import Stream
-from asterisk_sip.sources.keeper import Keeper
+from asterisk_sip.sources.keeper import LinkedSource
 from asterisk_sip.sources.listener import Listener, Losses
 
 __all__ = ["AriLink", "AriSettings", "AriSource", "Listener", "Losses"]
@@ -35,6 +35,11 @@ class AriLink:
     def version(self) -> str | None:
         """Asterisk's version, None when it did not tell."""
         return self.hearing.reader.version
+
+    @property
+    def losses(self) -> Losses:
+        """What this connection lost so far."""
+        return self.hearing.losses
 
     async def open(self) -> None:
         """Ask for the version, then open the websocket; when that fails, all is closed again.
@@ -75,46 +80,20 @@ class AriLink:
             await self._http.close()
 
 
-class AriSource:
+class AriSource(LinkedSource[AriLink]):
     """Keeps a link to one Asterisk up and hands its events to a listener, until cancelled."""
 
     def __init__(self, name: str, settings: AriSettings, listener: Listener) -> None:
-        self._log = structlog.get_logger(__name__).bind(pbx=name, door="ari")
+        super().__init__(name, "ari", settings, listener)
         self._settings = settings
-        self._listener = listener
-        self._keeper = Keeper(
-            self._log,
-            retry_min_s=settings.retry_min_s,
-            retry_max_s=settings.retry_max_s,
-            slow_s=settings.auth_retry_s,
-        )
-        self._link: AriLink | None = None
-        self._lost_before = Losses()  # on links that are no more
 
-    @property
-    def last_error(self) -> AsteriskSipError | None:
-        """The outage that lasts, None while we listen."""
-        return self._keeper.last_error
+    def _new_link(self) -> AriLink:
+        return AriLink(self._settings, self._listener, self._log)
 
-    @property
-    def losses(self) -> Losses:
-        """What was lost so far, over all connections."""
-        now = self._link.hearing.losses if self._link is not None else Losses()
-        return Losses(*(before + more for before, more in zip(self._lost_before, now, strict=True)))
-
-    async def run(self) -> None:
-        """Connect, listen, reconnect; for ever. Ends only by being cancelled."""
-        await self._keeper.keep(self._connection)
-
-    async def _connection(self) -> str:
-        link = self._link = AriLink(self._settings, self._listener, self._log)
-        try:
-            await link.open()
-            self._keeper.listening(link.version)
-            return await link.listen()
-        finally:
-            await link.close()
-            self._lost_before, self._link = self.losses, None
+    async def _hear(self, link: AriLink) -> str:
+        await link.open()
+        self._keeper.listening(link.version)
+        return await link.listen()
 
     def relist(self) -> None:
         """Ask which channels are alive: some news of them may be lost. They come as events; no link, no answer."""

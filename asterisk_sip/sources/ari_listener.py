@@ -21,7 +21,8 @@ from asterisk_sip.sources.ari_http import CLOSE_TIMEOUT_S, MAX_ANSWER_BYTES, NOT
 from asterisk_sip.sources.ari_questions import Questions
 from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import STOPPED, Stream
-from asterisk_sip.sources.listener import Listener, Losses
+from asterisk_sip.sources.keeper import address_had
+from asterisk_sip.sources.listener import Listener, Losses, Teller
 
 MISSING_AFTER_S = 60.0
 
@@ -94,6 +95,10 @@ class AriDoor:
         if self._stream is not None:
             self._stream.give_up(reason)
 
+    def unheard(self, reason: str) -> None:
+        """Hear that nobody can connect."""
+        Teller(self._log).tell(self._listener.link_down, reason)
+
     def _outage(self, reason: str) -> None:
         if reason != STOPPED and not self._told:
             self._told = True
@@ -129,20 +134,18 @@ class AriListener:
 
     async def run(self) -> None:
         """Listen until cancelled. An address that cannot be had is tried again, ever more seldom."""
-        while True:
-            try:
-                runner = await self._bind()
-            except LinkLostError as error:
-                self._warn_once("cannot listen", reason=str(error))
-                await asyncio.sleep(self.backoff.next_s())
-                continue
-            try:
-                await self._watch()
-            finally:
-                self.port = None
-                for door in self._doors.values():
-                    door.end(STOPPED)
-                await runner.cleanup()
+        runner = await address_had(self._bind, self._unheard, self._log, self.backoff)
+        try:
+            await self._watch()
+        finally:
+            self.port = None
+            for door in self._doors.values():
+                door.end(STOPPED)
+            await runner.cleanup()
+
+    def _unheard(self, reason: str) -> None:
+        for door in self._doors.values():
+            door.unheard(reason)
 
     async def _bind(self) -> web.AppRunner:
         app = web.Application()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, TakenOverError
 from asterisk_sip.retry import Backoff
+from asterisk_sip.sources.listener import Listener, Losses
 
 T = TypeVar("T")
 
@@ -76,6 +79,83 @@ async def address_had(
             told = reason
             log.error("cannot listen", reason=told)
         await asyncio.sleep(backoff.next_s())
+
+
+class Patience(Protocol):
+    """How long a source waits before it tries again (seconds)."""
+
+    @property
+    def retry_min_s(self) -> float:
+        """After the first failure."""
+
+    @property
+    def retry_max_s(self) -> float:
+        """At most."""
+
+    @property
+    def auth_retry_s(self) -> float:
+        """After a failure that only a person can mend."""
+
+
+class Link(Protocol):
+    """One connection."""
+
+    @property
+    def losses(self) -> Losses:
+        """What it lost so far."""
+
+    async def close(self) -> None:
+        """Close it for good; when it is closed already, do nothing."""
+
+
+L = TypeVar("L", bound=Link)
+
+
+class LinkedSource(ABC, Generic[L]):
+    """Keeps a link to one Asterisk up and hands its events to a listener, until cancelled."""
+
+    def __init__(self, name: str, door: str, patience: Patience, listener: Listener) -> None:
+        self._log = structlog.get_logger(__name__).bind(pbx=name, door=door)
+        self._listener = listener
+        self._keeper = Keeper(
+            self._log,
+            retry_min_s=patience.retry_min_s,
+            retry_max_s=patience.retry_max_s,
+            slow_s=patience.auth_retry_s,
+        )
+        self._link: L | None = None
+        self._lost_before = Losses()  # on links that are no more
+
+    @property
+    def last_error(self) -> AsteriskSipError | None:
+        """The outage that lasts, None while we listen."""
+        return self._keeper.last_error
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost so far, over all connections."""
+        now = self._link.losses if self._link is not None else Losses()
+        return Losses(*(before + more for before, more in zip(self._lost_before, now, strict=True)))
+
+    async def run(self) -> None:
+        """Connect, listen, reconnect; for ever. Ends only by being cancelled, and then says farewell."""
+        await self._keeper.keep(self._connection)
+
+    async def _connection(self) -> str:
+        link = self._link = self._new_link()
+        try:
+            return await self._hear(link)
+        finally:
+            await link.close()
+            self._lost_before, self._link = self.losses, None
+
+    @abstractmethod
+    def _new_link(self) -> L:
+        """Return a link that is not open yet."""
+
+    @abstractmethod
+    async def _hear(self, link: L) -> str:
+        """Open it and hear until it is lost; return why it was."""
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
