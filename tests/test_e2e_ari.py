@@ -7,10 +7,10 @@ import json
 import re
 import socket
 from pathlib import Path
-from typing import Self
 
 import pytest
 
+from tests.cable import Cable
 from tests.e2e import Companion, by_linkedid
 from tests.lab.asterisk import Asterisk
 from tests.lab.fixtures import need_roots
@@ -45,7 +45,7 @@ class Beside(Companion):
         (folder / "ari.password").chmod(0o600)
         if "ari" in doors:
             ari = {
-                "host": "127.0.0.1" if port else pbx.host,
+                "host": pbx.host,
                 "port": port or pbx.ports.http,
                 "username": "companion",
                 "password_file": "ari.password",
@@ -87,67 +87,25 @@ async def test_ari_alone_ami_alone_and_both_record_the_same_calls_once(lab: Lab,
         assert all(attempt["sip_call_id"] for attempt in dialled if attempt["channel"].startswith("PJSIP/"))
 
 
-class Cable:
-    """What lies between the companion and the PBX's web server, and can be cut."""
-
-    def __init__(self, pbx: Asterisk) -> None:
-        self._pbx = pbx
-        self._cut = asyncio.Event()
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cut()
-        assert self._server is not None
-        self._server.close()
-
-    def cut(self) -> None:
-        """End every connection, and refuse others until it is mended."""
-        self._cut.set()
-
-    def mend(self) -> None:
-        """Let connections through."""
-        self._cut.clear()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._cut.is_set():
-            far_reader, far_writer = await asyncio.open_connection(self._pbx.host, self._pbx.ports.http)
-            carrying = [_pump(reader, far_writer), _pump(far_reader, writer), self._cut.wait()]
-            tasks = [asyncio.ensure_future(one) for one in carrying]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            far_writer.close()
-        writer.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-
-
 async def test_an_outage_of_the_link_is_a_gap_and_what_lives_is_found_again(lab: Lab, tmp_path: Path) -> None:
-    async with Cable(lab.pbx) as cable, Beside(tmp_path / "ari", lab.pbx, "ari", port=cable.port) as companion:
+    async with (
+        Cable(lab.pbx.host, lab.pbx.ports.http) as cable,
+        Beside(tmp_path / "ari", lab.pbx, "ari", port=cable.port) as companion,
+    ):
         before = asyncio.create_task(lab.caller.call("trunk.acme.ok", bye_after_s=4.0))
         await until(lambda: lab.acme.calls, "a call before the outage")
-        cable.cut()
+        await cable.cut()
         await until(companion.gaps, "the gap")
         unseen = await lab.caller.call("trunk.acme.486")
         during = asyncio.create_task(lab.caller.call("trunk.globex.ok", bye_after_s=4.0))
         await until(lambda: lab.globex.calls, "a call that begins unseen")
-        cable.mend()
+        await cable.plug()
         await until(lambda: len(companion.logged("listening")) == 2, "the link is back")
         await lab.caller.call("trunk.acme.608")
         await asyncio.gather(before, during)
         records = await companion.recorded(3)
-        assert companion.gaps() == [("Asterisk closed the connection", True)]
+        [(_, over)] = companion.gaps()
+        assert over
     assert unseen.status == 486
     assert len(records) == 3
     told = {record["attempts"][0]["dialled"]: record for record in records if record["attempts"]}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from asterisk_sip.config_files import shipped
+from tests.cable import Cable
 from tests.e2e import Companion, Record, by_linkedid, command, configure
 from tests.lab.asterisk import Asterisk
 from tests.lab.fixtures import need_roots
@@ -114,47 +115,13 @@ async def test_what_happened_while_the_companion_was_dead_is_told(logging_pbx: A
     assert ("the companion was not running", True) in companion.gaps()
 
 
-class Cable:
-    """Leads to the PBX's AMI, and can be cut."""
-
-    def __init__(self, pbx: Asterisk) -> None:
-        self.pbx = pbx
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._ends: list[asyncio.StreamWriter] = []
-
-    async def plug(self) -> None:
-        """Let the companion through, at the same port each time."""
-        self._server = await asyncio.start_server(self._lead, self.pbx.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        """Let nobody through any more."""
-        assert self._server is not None
-        self._server.close()
-        ends, self._ends = self._ends, []
-        for end in ends:
-            end.close()
-        await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
-
-    async def _lead(self, mine: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        theirs, asks = await asyncio.open_connection(self.pbx.host, self.pbx.ports.ami)
-        self._ends += [answers, asks]
-        await asyncio.gather(self._copy(mine, asks), self._copy(theirs, answers), return_exceptions=True)
-
-    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65_536):
-            sink.write(data)
-        sink.close()
-
-
 def length_s(record: Record) -> float:
     began, over = (datetime.fromisoformat(record[key]) for key in ("started_at", "ended_at"))
     return (over - began).total_seconds()
 
 
 async def test_a_link_that_was_cut_loses_no_call(logging_pbx: Asterisk, tmp_path: Path) -> None:
-    cable = Cable(logging_pbx)
+    cable = Cable(logging_pbx.host, logging_pbx.ports.ami)
     await cable.plug()
     companion = Companion(tmp_path, logging_pbx, cel(logging_pbx))
     text = companion.config.read_text()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cable import Cable
 from tests.e2e import Companion, Record, Truth, Witness, by_linkedid, command
 from tests.lab.asterisk import Asterisk
 from tests.lab.errors import NotYetError
@@ -24,6 +25,8 @@ from tests.lab.wait import until
 pytestmark = pytest.mark.lab
 
 PER_SECOND = 40
+CUT_S = 8
+CUT_PER_SECOND = 20
 CALL_S = (0.1, 0.3, 0.6, 1.0, 1.6, 2.4, 4.0)  # how long calls take
 RECORDED_S = 2.0  # a call that ended so long before a crash is in the store
 ON_THE_WAY_S = 0.5  # for so long the news of an end may be on its way to the companion
@@ -50,11 +53,11 @@ def teach(lab: Lab) -> list[str]:
     return extens
 
 
-def load(lab: Lab, seconds: float) -> asyncio.Task[object]:
+def load(lab: Lab, seconds: float, per_second: int = PER_SECOND) -> asyncio.Task[object]:
     """Place calls for so many seconds, in the background."""
-    count = int(seconds * PER_SECOND)
+    count = int(seconds * per_second)
     extens = list(itertools.islice(itertools.cycle(teach(lab)), count))
-    return asyncio.create_task(lab.caller.burst(extens, PER_SECOND, bye_after_s=60.0))
+    return asyncio.create_task(lab.caller.burst(extens, per_second, bye_after_s=60.0))
 
 
 def assert_right(record: Record) -> None:
@@ -172,6 +175,44 @@ async def test_a_companion_that_is_asked_to_end_under_load_writes_what_it_knows(
     [(_, over), (_, over_now)] = companion.gaps()
     assert over
     assert not over_now  # it ended again, just now
+
+
+async def test_a_link_cut_under_load_leaves_a_gap_and_tells_no_call_twice(pbx22: Asterisk, tmp_path: Path) -> None:
+    async with Cable(pbx22.host, pbx22.ports.ami) as cable, Lab(pbx22) as lab, Witness(pbx22) as witness:
+        companion = Companion(tmp_path, pbx22, IMPATIENT)
+        text = companion.config.read_text()
+        companion.config.write_text(text.replace(f"port = {pbx22.ports.ami}", f"port = {cable.port}"))
+        async with companion:
+            calling = load(lab, 4 + CUT_S + 4, CUT_PER_SECOND)
+            await until(lambda: companion.count() >= 2 * CUT_PER_SECOND, "many calls in the store", 30)
+            cut_at = time.time()
+            await cable.cut()
+            await until(lambda: companion.logged("not listening"), "the companion noticed", 15)
+            unheard_of = witness.counts["Hangup"] + CUT_S * CUT_PER_SECOND
+            await until(lambda: witness.counts["Hangup"] > unheard_of, "many calls end unheard", 60)
+            await cable.plug()
+            await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
+            back_at = at_once(companion.logged("listening")[-1])
+            await calling
+            truth = await witness.quiet()
+            before = ended_before(truth, cut_at - ON_THE_WAY_S)
+            after = {linkedid for linkedid, call in truth.items() if call.began_at > back_at}
+            spanning = up_at(truth, cut_at)
+            await all_stored(companion, before | after | spanning, truth)
+            assert await companion.stop() == 0
+            records = by_linkedid(await companion.calls())
+    assert before
+    assert after
+    for linkedid in before | after:
+        assert_right(records[linkedid])
+    [gap_id] = {gap_id for linkedid in spanning for gap_id in records[linkedid]["gap_ids"]}
+    assert all(records[linkedid]["partial"] for linkedid in spanning)
+    assert records.keys() <= truth.keys()
+    said = await command("gaps", "--config", str(companion.config), "--format", "json")
+    [gap, _] = [json.loads(line) for line in said.out.splitlines()]
+    assert (gap["id"], gap["source"], gap["blind"]) == (gap_id, "ami", True)
+    assert datetime.fromisoformat(gap["began_at"]).timestamp() == pytest.approx(cut_at, abs=1.0)
+    assert datetime.fromisoformat(gap["ended_at"]).timestamp() == pytest.approx(back_at, abs=0.5)
 
 
 async def test_a_pbx_that_crashes_leaves_partial_records_and_is_heard_again(own_pbx: Asterisk, tmp_path: Path) -> None:
