@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?=
 PYTEST_FLAGS ?=
+BENCH ?=
 
 .PHONY: help setup run test check bench fuzz lab lab-build lock clean
 
@@ -45,8 +46,9 @@ test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_FLAGS)
 
-bench: setup lab-build ## measure speed, as ratios in one run
-	$(BIN)/python -m tests.bench
+bench: setup lab-build ## measure speed, as ratios in one run; BENCH=million for the long one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	$(BIN)/python -m tests.bench $(BENCH)
 
 fuzz: setup ## a million random and mutated frames through every reader
 	for name in $$($(BIN)/python -m tests.fuzz names); do $(BIN)/python -m tests.fuzz $$name --frames 1000000; done

@@ -91,6 +91,27 @@ async def panoramisk(port: int) -> int:
     return count
 
 
+async def pyami_asterisk(port: int) -> int:
+    """pyami_asterisk alone, one callback that does nothing (requirements/bench.txt)."""
+    from pyami_asterisk import AMIClient  # noqa: PLC0415  # only the benchmark has it
+
+    end = asyncio.Event()
+    client = AMIClient(host="127.0.0.1", port=port, username="bench", secret="bench", ping_delay=0)
+    count = 0
+
+    def callback(event: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if event["Event"] == "BenchmarkEnd":
+            end.set()
+
+    client.register_event("*", callback)
+    reading = asyncio.create_task(client.connect_ami())
+    await end.wait()
+    reading.cancel()
+    return count
+
+
 async def wire(port: int) -> int:
     """Our source: bytes to wanted events, parsed."""
     ear = Ear()
@@ -128,7 +149,7 @@ async def new_database(path: Path) -> None:
     await store.close()
 
 
-READERS = {reader.__name__: reader for reader in (floor, panoramisk, wire, records)}
+READERS = {reader.__name__: reader for reader in (floor, panoramisk, pyami_asterisk, wire, records)}
 
 
 def peak_mb() -> float:

@@ -15,6 +15,8 @@ LAST = b"Event: BenchmarkEnd\r\nPrivilege: call,all\r\n"
 FIRST_ID = 1_700_000_000
 ROUND_S = 100  # rounds begin so far apart: no two share ids
 
+ANSWERS = {"Challenge": "Challenge: 1\r\n", "Login": "Message: Authentication accepted\r\n"}
+
 RECORDINGS: dict[str, Path | None] = {"all": FULL, "call,system,agent": None}
 """By the event mask they were heard with; None is the demo's recording, of an office's calls."""
 
@@ -42,7 +44,7 @@ async def serve(stream: bytes) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 action = ami_wire.Headers(await reader.readuntil(ami_wire.END))
-                extra = "Challenge: 1\r\n" if action.get("Action") == "Challenge" else ""
+                extra = ANSWERS.get(action.get("Action"), "")
                 writer.write(f"Response: Success\r\nActionID: {action.get('ActionID')}\r\n{extra}\r\n".encode())
                 if action.get("Action") == "Login":
                     writer.write(data)
