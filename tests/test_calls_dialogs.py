@@ -170,10 +170,11 @@ def test_when_several_dialogs_fit_none_is_claimed() -> None:
     dialogs = Dialogs(["192.0.2.10"])
     rejected(dialogs, "one", 100.0)
     rejected(dialogs, "two", 100.1)
+    rejected(dialogs, "three", 101.0)
     assert dialogs.claim_like(("number", "608"), 100.0, 101.0, 486, outbound=True) is None
     assert dialogs.claim_like(("number", "608"), 100.0, 101.0, 486, outbound=False) is None
     assert dialogs.ambiguous == 1
-    assert dialogs.held == 2
+    assert dialogs.held == 3
 
 
 def test_memory_is_bounded_and_calls_that_talk_survive_a_flood() -> None:

@@ -20,8 +20,10 @@ MAX_SETUPS = 10_000  # dialogs that are not answered: a flood of INVITEs cannot 
 MAX_TALKS = 20_000
 CLAIM_S = 5.0
 
-EARLY_S = 0.25  # by so much the clocks of two doors may differ
-INVITE_S = 2.0  # how long after its channel began an INVITE may leave, and how long before its channel it may come
+WINDOWS = ((0.02, 0.15), (0.25, 2.0))
+"""How long before its channel and how long after it an INVITE may leave: usually, and when a name has to be looked up.
+The other way round for an INVITE that comes in."""
+
 END_S = 2.0  # how long a channel may live on after its dialog ended
 
 
@@ -80,20 +82,22 @@ class Dialogs:
         channel began and hung up, ``code`` the last status another source knows of it, ``outbound`` whether the PBX
         dialled it.
         """
-        earliest = began_at - (EARLY_S if outbound else INVITE_S)
-        latest = began_at + (INVITE_S if outbound else EARLY_S)
-        fitting = [
+        alike = [
             dialog
             for dialog in self._alike.get(key, {}).values()
-            if earliest <= dialog.began_at <= latest
-            and dialog.sent in (None, outbound)
+            if dialog.sent in (None, outbound)
             and (code is None or dialog.code == code)
             and (dialog.ended_at is None or dialog.ended_at >= ended_at - END_S)
         ]
-        if len(fitting) != 1:
-            self.ambiguous += len(fitting) > 1
-            return None
-        return self._remove(fitting[0])
+        for early_s, late_s in WINDOWS:
+            before_s, after_s = (early_s, late_s) if outbound else (late_s, early_s)
+            fitting = [one for one in alike if began_at - before_s <= one.began_at <= began_at + after_s]
+            if len(fitting) == 1:
+                return self._remove(fitting[0])
+            if fitting:
+                self.ambiguous += 1
+                return None
+        return None
 
     def unclaimed(self, now: float) -> list[Dialog]:
         """Return the dialogs of calls refused ``claim_s`` seconds ago that were nobody's; they are forgotten here.
