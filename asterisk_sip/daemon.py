@@ -18,6 +18,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
+from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.errors import ConfigError
@@ -35,6 +36,8 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     """
     for warning in config.warnings:
         log.warning(warning)
+    if config.collector is not None:
+        return await _collect(config, config.collector)
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
@@ -42,6 +45,15 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
             await _serve(config, store, journal, on_stored)
     finally:
         await store.close()
+
+
+async def _collect(config: Config, collector: CollectorConfig) -> None:
+    try:
+        from asterisk_sip import daemon_nats  # noqa: PLC0415  an extra
+    except ImportError as error:
+        reason = "needs a client: pip install 'asterisk-sip[nats]'"
+        raise ConfigError("the configuration", [("collector", reason)]) from error
+    await daemon_nats.collect(config, collector, stop_event())
 
 
 async def _serve(

@@ -10,9 +10,10 @@ from asterisk_sip.config import Config
 from asterisk_sip.config_sinks import JsonlConfig, NatsConfig, PluginConfig, WebhookConfig
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.sinks.base import Sink
-from asterisk_sip.sinks.courier import Courier, CourierSettings
+from asterisk_sip.sinks.courier import Courier
 from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.dead_letters import DeadLetters
+from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.sinks.jsonl import JsonlSettings, JsonlSink
 from asterisk_sip.sinks.stdout import StdoutSink
 from asterisk_sip.sinks.store import StoreSink
@@ -35,15 +36,19 @@ def delivers(config: Config) -> bool:
 
 def open_sinks(config: Config, spool: Spool) -> Couriers:
     """Return the couriers for every sink. Raises ConfigError for a sink that nobody installed, or two of one name."""
-    delivery = config.delivery
-    settings = CourierSettings(delivery.timeout_s, delivery.retry_min_s, delivery.retry_max_s)
-    dead = DeadLetters(delivery.dead_letters)
+    dead, how = DeadLetters(config.delivery.dead_letters), patience(config)
     sinks: dict[str, Sink] = {}
     for key, name, sink in _sinks(config):
         if name in sinks:
             raise ConfigError("the configuration", [(f"{key}.name", f"{name!r} is already the name of another sink")])
         sinks[name] = sink
-    return Couriers([Courier(name, sink, spool, dead, settings) for name, sink in sinks.items()], spool)
+    return Couriers([Courier(name, sink, spool, dead, how) for name, sink in sinks.items()], spool)
+
+
+def patience(config: Config) -> Patience:
+    """Return how patiently sinks are treated."""
+    delivery = config.delivery
+    return Patience(delivery.timeout_s, delivery.retry_min_s, delivery.retry_max_s)
 
 
 def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:

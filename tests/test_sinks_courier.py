@@ -13,16 +13,17 @@ import pytest_asyncio
 
 from asterisk_sip.errors import PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import KINDS, Delivery, Kind
-from asterisk_sip.sinks.courier import Courier, CourierSettings
+from asterisk_sip.sinks.courier import Courier
 from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.dead_letters import DeadLetters
+from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import BEGAN, abandoned, answered, failed
 from .lab.wait import until
 
-FAST = CourierSettings(timeout_s=0.3, retry_min_s=0.01, retry_max_s=0.05)
+FAST = Patience(timeout_s=0.3, retry_min_s=0.01, retry_max_s=0.05)
 
 
 class ScriptedSink:
@@ -62,7 +63,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-def courier(sink: ScriptedSink, store: SqliteStore, name: str = "sink", settings: CourierSettings = FAST) -> Courier:
+def courier(sink: ScriptedSink, store: SqliteStore, name: str = "sink", settings: Patience = FAST) -> Courier:
     return Courier(name, sink, store, DeadLetters(store.path.parent / "dead"), settings)
 
 

@@ -19,8 +19,9 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.record_text import record_text
 from asterisk_sip.errors import ConfigError, PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import KINDS, Delivery, Kind
-from asterisk_sip.sinks.courier import Courier, CourierSettings
+from asterisk_sip.sinks.courier import Courier
 from asterisk_sip.sinks.dead_letters import DeadLetters
+from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.sinks.webhook import WebhookSettings, WebhookSink
 from asterisk_sip.stores.base import Batch, Gap, gap_json
 from asterisk_sip.stores.sqlite import SqliteStore
@@ -197,7 +198,7 @@ async def test_behind_a_courier_a_500_delays_and_a_400_is_put_aside(tmp_path: Pa
 
     async with webhook_target(answer) as target:
         sink = WebhookSink(WebhookSettings(target.url))
-        courier = Courier("hook", sink, store, DeadLetters(tmp_path / "dead"), CourierSettings(5, 0.01, 0.02))
+        courier = Courier("hook", sink, store, DeadLetters(tmp_path / "dead"), Patience(5, 0.01, 0.02))
         await store.move_cursor("hook", await store.cursor("hook"))
         await store.write(Batch(records))
         courier.finish()

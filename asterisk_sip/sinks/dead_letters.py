@@ -7,6 +7,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from asterisk_sip.calls.model import isoformat
 from asterisk_sip.errors import TransientSinkError
@@ -14,7 +15,10 @@ from asterisk_sip.sinks.base import Delivery
 
 
 class DeadLetters:
-    """Keeps them in ``folder``, as ``SINK.jsonl``: time, sink, reason, kind, id and the record itself."""
+    """Keeps them in ``folder``, as ``SINK.jsonl``: time, sink, reason, kind, id and the record itself.
+
+    What is no JSON at all is kept as text.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +36,7 @@ class DeadLetters:
             "reason": reason,
             "kind": delivery.kind,
             "id": delivery.id,
-            "record": json.loads(delivery.text),
+            "record": _plain(delivery.text),
         }
         line = json.dumps(letter, ensure_ascii=True) + "\n"
         await asyncio.to_thread(self._append, self._folder / f"{sink}.jsonl", line.encode())
@@ -46,3 +50,10 @@ class DeadLetters:
                 os.fsync(file.fileno())
         except OSError as error:
             raise TransientSinkError(f"{path}: {error.strerror or error}") from error
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,167 @@
+"""A fleet: companions publish to a cluster, collectors write into one PostgreSQL. Nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import nats
+import pytest
+
+from asterisk_sip.nats_link import NatsSettings
+from asterisk_sip.sinks.base import KINDS
+from asterisk_sip.sinks.courier import Courier
+from asterisk_sip.sinks.couriers import Couriers
+from asterisk_sip.sinks.dead_letters import DeadLetters
+from asterisk_sip.sinks.hand_over import Patience
+from asterisk_sip.sinks.nats import NatsSink, NatsSinkSettings, StreamSettings
+from asterisk_sip.stores.base import Batch, Gap
+from asterisk_sip.stores.sqlite import SqliteStore
+
+from .call_records import BEGAN, answered, batches, failed
+from .companions import Program
+from .lab.errors import NotYetError
+from .lab.wait import until
+from .nats_servers import NatsServers, nats_servers
+from .postgres_server import PostgresServer
+
+COLLECTOR = """
+[collector]
+servers = {servers}
+ack_wait_s = 5
+
+[store]
+{store}
+
+[delivery]
+retry_min_s = 0.05
+retry_max_s = 0.5
+dead_letters = "dead"
+"""
+
+WAITING = "nothing is collected; companions keep what they record"
+
+
+def collector(folder: Path, servers: NatsServers, store: str, name: str = "collector", **environ: str) -> Program:
+    return Program(folder, COLLECTOR.format(servers=json.dumps(servers.addresses), store=store), name, **environ)
+
+
+def publishing(servers: NatsServers, store: SqliteStore, replicas: int) -> Couriers:
+    settings = NatsSinkSettings(
+        NatsSettings(servers.addresses),
+        frozenset(KINDS),
+        StreamSettings(create=True, replicas=replicas),
+        ack_timeout_s=3.0,
+    )
+    dead = DeadLetters(store.path.parent / "dead")
+    return Couriers([Courier("fleet", NatsSink(settings), store, dead, Patience(20.0, 0.05, 0.5))], store)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[NatsServers]:
+    with nats_servers(3) as servers:
+        yield servers
+
+
+async def counted(postgres: PostgresServer, url: str, what: str) -> int:
+    try:
+        [row] = await postgres.run(f"SELECT {what}", url)
+    except asyncpg.UndefinedTableError:  # no collector has made it yet
+        return -1
+    return int(row["n"])
+
+
+async def collected(postgres: PostgresServer, url: str, number: int, programs: list[Program]) -> None:
+    """Wait until so many calls are in the database."""
+    found, deadline = -1, time.monotonic() + 60
+    while found < number:
+        found = await counted(postgres, url, "count(*) AS n FROM calls")
+        if time.monotonic() > deadline:
+            logs = "\n".join(program.log.read_text() for program in programs)
+            raise NotYetError(f"{found} calls of {number} are in the database\n{logs}")
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.postgres
+async def test_the_leader_killed_under_load_every_record_once_in_postgresql(
+    cluster: NatsServers, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = await asyncio.to_thread(lambda: asyncio.run(postgres_server.database()))
+    given = {"ASTERISK_SIP_STORE_PASSWORD": postgres_server.password}
+    store = SqliteStore(tmp_path / "calls.db", delivers=True)
+    await store.open()
+    couriers = publishing(cluster, store, replicas=3)
+    [courier] = couriers.couriers
+    await store.move_cursor("fleet", await store.cursor("fleet"))
+    programs = [collector(tmp_path, cluster, f'url = "{url}"', name, **given) for name in ("one", "two")]
+    async with programs[0], programs[1]:
+        couriers.start()
+        for number, batch in enumerate(batches(100, 100)):
+            await store.write(batch)
+            couriers.wake()
+            if number == 30:
+                await until(lambda: courier.progress.delivered >= 1_000, "records are on their way", 30)
+                leader = await asyncio.to_thread(cluster.leader_of, "asterisk-sip")
+                leader.kill()
+        await until(lambda: courier.position >= 10_000, "all published", 60)
+        await couriers.stop(10)
+        await collected(postgres_server, url, 10_000, programs)
+        leader.start()
+        await asyncio.to_thread(leader.await_ready)
+        assert await programs[0].stop() == 0
+        assert await programs[1].stop() == 0
+    await store.close()
+    assert await counted(postgres_server, url, "count(*) AS n FROM calls") == 10_000
+    assert await counted(postgres_server, url, "count(DISTINCT id) AS n FROM calls") == 10_000
+    assert await counted(postgres_server, url, "sum(total) AS n FROM totals WHERE counted = 'calls'") == 10_000
+    assert not (tmp_path / "dead").exists()
+
+
+async def test_a_collector_killed_and_a_message_that_is_no_record(tmp_path: Path) -> None:
+    with nats_servers() as servers:
+        store = SqliteStore(tmp_path / "calls.db", delivers=True)
+        await store.open()
+        couriers = publishing(servers, store, replicas=1)
+        await store.move_cursor("fleet", await store.cursor("fleet"))
+        couriers.start()
+        gap = Gap("gap-1", "pbx", "ami", BEGAN, BEGAN + timedelta(seconds=3), "reset")
+        await store.write(Batch([failed(1), answered(2), failed(3)], gaps=[gap]))
+        await couriers.stop(10)
+        await store.close()
+        client = await nats.connect(f"nats://{servers.addresses[0]}")
+        await client.jetstream().publish("asterisk-sip.pbx.failed", b"\xff no record")
+        await client.close()
+        program = collector(tmp_path / "far", servers, 'path = "fleet.db"')
+        for _ in range(3):  # it is killed at once, whatever it does just then
+            await program.start()
+            await until(lambda: program.log.exists() and (tmp_path / "far" / "fleet.db").exists(), "it runs", 30)
+            await program.kill()
+        async with program:
+            letters = tmp_path / "far" / "dead" / "store.jsonl"
+            await until(letters.exists, "what is no record is put aside", 30)
+            await until(lambda: program.logged("collecting"), "it collects", 30)
+            fleet = SqliteStore(tmp_path / "far" / "fleet.db", readonly=True)
+            await fleet.open()
+            assert [record.id for _, record in await fleet.after(0, 10)] == [failed(1).id, failed(3).id]
+            assert [each.id for each in await fleet.gaps(BEGAN, BEGAN + timedelta(days=1))] == ["gap-1"]
+            await fleet.close()
+            assert await program.stop() == 0
+        assert json.loads(letters.read_text().splitlines()[0])["record"] == "\N{REPLACEMENT CHARACTER} no record"
+
+
+async def test_a_collector_waits_for_the_stream_and_says_so_once(tmp_path: Path) -> None:
+    with nats_servers() as servers:
+        async with collector(tmp_path, servers, 'path = "fleet.db"') as program:
+            await until(lambda: program.logged(WAITING), "it says so", 30)
+            client = await nats.connect(f"nats://{servers.addresses[0]}")
+            await client.jetstream().add_stream(name="asterisk-sip", subjects=["asterisk-sip.>"])
+            await client.close()
+            await until(lambda: program.logged("collecting"), "it collects", 30)
+            assert await program.stop() == 0
+        [told] = program.logged(WAITING)
+    assert told["reason"] == "there is no stream asterisk-sip yet"
