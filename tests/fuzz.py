@@ -19,7 +19,7 @@ from pathlib import Path
 
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.switchboard import Switchboard
-from asterisk_sip.sources import ari_wire, hep_wire
+from asterisk_sip.sources import ami_wire, ari_wire, hep_wire
 from tests import hep_packets
 
 TESTS = Path(__file__).parent
@@ -104,13 +104,41 @@ def fuzz(target: Target, frames: int, seed: int) -> int:
     return resident_bytes() - settled
 
 
+CASES = ("fork-answered", "local-answered", "queue-answered", "transfer-attended", "odd-phrases")
+
+
+def ami() -> Target:
+    """Take AMI messages all the way into the core."""
+    reader, board = ami_wire.Reader(ami_wire.RecordedClock(), max_bytes=20_000), Switchboard(SMALL)
+    streams = [
+        (TESTS / "cases" / name / f"{release}.ami.gz").read_bytes() for name in CASES for release in ("16", "22")
+    ]
+    seeds = [block for stream in streams for block in ami_wire.Framer().feed(gzip.decompress(stream))]
+
+    def feed(frame: bytes) -> None:
+        for event in reader.feed(frame + ami_wire.END):
+            board.feed(event, event.at)
+        reader.responses.clear()
+
+    def twist(frame: bytes, dice: random.Random) -> bytes:
+        """Change the values of some headers."""
+        lines = frame.split(b"\r\n")
+        for _ in range(dice.choice((0, 1, 1, 2, 4))):
+            at = dice.randrange(len(lines))
+            name, colon, value = lines[at].partition(b": ")
+            other = dice.choice(dice.choice(seeds).split(b"\r\n")).partition(b": ")[2]
+            lines[at] = name + colon + dice.choice((value * 2, other, b"", *ODD)).replace(b"\r\n", b"")
+        return b"\r\n".join(lines)
+
+    return Target(seeds, feed, twist)
+
+
 def ari() -> Target:
     """Take ARI frames all the way into the core."""
     reader, board = ari_wire.Reader(max_bytes=20_000), Switchboard(SMALL)
-    names = ("fork-answered", "local-answered", "queue-answered", "transfer-attended", "odd-phrases")
     seeds = [
         line
-        for name in names
+        for name in CASES
         for release in ("16", "22")
         for line in gzip.decompress((TESTS / "ari" / f"{name}-{release}.ari.gz").read_bytes()).splitlines()
         if b"ChannelVarset" not in line
@@ -202,7 +230,7 @@ def hep_datagrams(path: Path) -> list[bytes]:
     return found
 
 
-TARGETS: dict[str, Callable[[], Target]] = {"ari": ari, "hep": hep}
+TARGETS: dict[str, Callable[[], Target]] = {"ami": ami, "ari": ari, "hep": hep}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -92,8 +92,11 @@ _ESCAPED = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
 _ESCAPE = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
+_LONGEST_NUMBER = 9  # a cause or a status; digits without end are nobody's number
+
+
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _cause(headers: Headers) -> int | None:

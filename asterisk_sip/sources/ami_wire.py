@@ -37,6 +37,9 @@ __all__ = [  # frame, headers and clock belong to the wire: who reads AMI needs 
 
 _VERSION = re.compile(r"(?:certified[-/])?\d+(?:\.\d+)*(?:-cert\d+(?:-rc\d+)?|-rc\d+)?")
 
+MAX_LISTED = 200_000
+"""So many channels of one list are kept; no Asterisk has more, and a list may never end."""
+
 _EVENT = b"Event: "
 _MAKERS = {_EVENT + name.encode(): maker for name, maker in WANTED.items()}
 _LISTED = _EVENT + b"CoreShowChannel"
@@ -119,11 +122,17 @@ class Reader:
         if first_line in _MAKERS:
             self._take_event(first_line, block, events)
         elif first_line == _LISTED:
-            self._listed.append(channel_of(Headers(block)))
+            self._take_listed(block)
         elif first_line == _LISTED_ALL:
             events.append(self._list(Headers(block)))
         elif first_line.startswith(b"Response: "):
             self._take_answer(block)
+
+    def _take_listed(self, block: bytes) -> None:
+        if len(self._listed) < MAX_LISTED:
+            self._listed.append(channel_of(Headers(block)))
+        else:
+            self.unreadable += 1
 
     def _list(self, headers: Headers) -> ev.Event:
         listed, since = tuple(self._listed), self._listed_since
