@@ -121,9 +121,10 @@ async def test_a_companion_that_hears_nothing_but_hep(hep: HepPbx, tmp_path: Pat
             await lab.caller.call("trunk.acme.plus")
             await lab.caller.call("failover.503.200", bye_after_s=0.1)
             await lab.caller.call("nosuch")
-            blocked, rescued, refused = await companion.recorded(3)
+            told = {record["dialled"]: record for record in await companion.recorded(3)}
             assert await companion.stop() == 0
         assert companion.gaps() == [("stopped listening", False)]
+    blocked, rescued, refused = told["trunk.acme.plus"], told["failover.503.200"], told["nosuch"]
     assert (blocked["disposition"], attempt_of(blocked)["redress"]["tel"]) == ("blocked", "+15550199")
     assert [(each["stage"], each["sip"]["code"]) for each in rescued["attempts"]] == [(1, 503), (2, 200)]
     assert (rescued["outcome"], rescued["released_by"]) == ("rescued", "caller")
