@@ -133,6 +133,9 @@ def ami() -> Target:
     return Target(seeds, feed, twist)
 
 
+AT = 1_795_521_045.0
+
+
 def ari() -> Target:
     """Take ARI frames all the way into the core."""
     reader, board = ari_wire.Reader(max_bytes=20_000), Switchboard(SMALL)
@@ -143,6 +146,10 @@ def ari() -> Target:
         for line in gzip.decompress((TESTS / "ari" / f"{name}-{release}.ari.gz").read_bytes()).splitlines()
         if b"ChannelVarset" not in line
     ]
+    shown = [json.loads(line)["channel"] for line in seeds if b'"ChannelCreated"' in line]
+    bridges = [json.loads(line)["bridge"] for line in seeds if b'"ChannelEnteredBridge"' in line]
+    seeds += ari_wire.list_lines(shown[:5], bridges[:5], AT, AT - 1)
+    seeds.append(ari_wire.info_line({"system": {"version": "22.10.1"}}, AT))
 
     def feed(frame: bytes) -> None:
         for event in reader.feed(ari_wire.frame_line(frame)):

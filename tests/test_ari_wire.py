@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asterisk_sip.calls import events as ev
+from asterisk_sip.sources import ari_wire
 from asterisk_sip.sources.ari_wire import MAX_WAITING, Reader, frame_line, info_line, list_lines
 
 AT = "2026-11-24T11:50:45.110+0000"
@@ -154,6 +155,15 @@ def test_the_list_of_channels_tells_who_belongs_together() -> None:
     assert met.uniqueids == ("1.1", "2.1")
 
 
+def test_a_list_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ari_wire, "MAX_LISTED", 10)
+    reader = Reader()
+    endless = list(list_lines([channel(str(number)) for number in range(20)], [], SECONDS, SECONDS))
+    listed = only(b"".join(endless), reader)
+    assert len(listed.channels) == 10
+    assert reader.unreadable == 10
+
+
 def test_the_version_is_that_of_the_release() -> None:
     reader = Reader()
     assert reader.feed(info_line({"system": {"version": "22.10.1+dfsg+~cs6.15.6"}}, SECONDS)) == []
@@ -237,6 +247,8 @@ def test_a_message_that_cannot_be_read_costs_only_itself(bad: bytes) -> None:
 @pytest.mark.parametrize("cause", [-1, 128, 10**30, True, "16", None, 1.5])
 def test_what_is_no_q850_cause_is_none(cause: object) -> None:
     assert only(line("ChannelDestroyed", channel=channel(), cause=cause)).cause is None
+    if not isinstance(cause, int) or not 0 <= cause < 1_000:
+        assert only(line("ChannelDestroyed", channel=channel(), cause=16, tech_cause=cause)).tech_cause is None
 
 
 def test_text_that_cannot_be_stored_is_shown_escaped() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.sources import handler_wire
-from asterisk_sip.sources.ami_wire import short_version
+from asterisk_sip.sources.ami_wire import MAX_LISTED, short_version
 
 DEFAULT_MAX_MESSAGE_BYTES = 1 << 20
 MAX_WAITING = 10_000
@@ -46,6 +46,7 @@ _ONE_CALL = frozenset({"basic", "stasis"})
 (``base``) and a car park do not make one call of theirs."""
 
 _PROGRESS = frozenset({"RINGING", "PROGRESS", "PROCEEDING"})
+_NO_NUMBER = 10**9  # no cause and no status is as large
 _LAST_SECOND = 253_402_300_799.0
 
 Message = Mapping[str, Any]
@@ -183,10 +184,14 @@ class Reader:
         return [report]
 
     def _list_channel(self, message: Message, _at: float) -> list[ev.Event]:
+        if len(self._channels) >= MAX_LISTED:
+            raise ValueError("a list that does not end")
         self._channels.append(channel_of(message["channel"]))
         return []
 
     def _list_bridge(self, message: Message, at: float) -> list[ev.Event]:
+        if len(self._meetings) >= MAX_LISTED:
+            raise ValueError("a list that does not end")
         self._meetings += _met(message["bridge"], at)
         return []
 
@@ -293,7 +298,7 @@ def _text(data: Message, key: str) -> str:
 
 def _number(message: Message, key: str) -> int | None:
     value = message.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _NO_NUMBER else None
 
 
 def _cause(message: Message) -> int | None:
