@@ -7,6 +7,7 @@ Each door is a row of ``TARGETS``; a run with the same seed does the same.
 from __future__ import annotations
 
 import argparse
+import copy
 import gzip
 import itertools
 import json
@@ -173,11 +174,11 @@ def twisted_json(frame: bytes, dice: random.Random) -> bytes:
         if kind == 0:
             del inside[key]
         elif kind == 1:
-            inside[key] = dice.choice(ODD_VALUES)
+            inside[key] = copy.deepcopy(dice.choice(ODD_VALUES))
         elif kind == 2:
             inside[key] = f"{inside[key]}{dice.randrange(50)}"
         else:
-            inside[dice.choice([*message])] = inside[key]
+            inside[dice.choice([*message])] = copy.deepcopy(inside[key])
         if not message:
             break
     return json.dumps(message).encode()
