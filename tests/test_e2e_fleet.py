@@ -91,7 +91,7 @@ async def collected(postgres: PostgresServer, url: str, number: int, programs: l
 async def test_the_leader_killed_under_load_every_record_once_in_postgresql(
     cluster: NatsServers, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    url = await asyncio.to_thread(lambda: asyncio.run(postgres_server.database()))
+    url = await postgres_server.database()
     given = {"ASTERISK_SIP_STORE_PASSWORD": postgres_server.password}
     store = SqliteStore(tmp_path / "calls.db", delivers=True)
     await store.open()

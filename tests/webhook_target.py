@@ -40,6 +40,10 @@ class Target:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: int = 0
 
+    def has(self, number: int) -> bool:
+        """Say whether so many requests came."""
+        return len(self.posts) >= number
+
     def ids(self) -> list[str]:
         """Return the ids of what came, in order."""
         return [post.event["id"] for post in self.posts]
