@@ -23,6 +23,7 @@ from asterisk_sip.config_types import (
     UrlPath,
     UserName,
     no_blanks_around,
+    not_below,
     without,
 )
 
@@ -78,10 +79,7 @@ class _Connection(Section):
     @field_validator("retry_max_s")
     @classmethod
     def _not_below_min(cls, value: float, info: ValidationInfo) -> float:
-        lowest = info.data.get("retry_min_s", 0)
-        if value < lowest:
-            raise ValueError(f"must not be less than retry_min_s ({lowest:g})")
-        return value
+        return not_below(value, info.data.get("retry_min_s", 0), "retry_min_s")
 
 
 class AmiConfig(_Connection):

@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
 
 from asterisk_sip.config_nats import NatsKeys
-from asterisk_sip.config_types import Derived, FilePath, Line, Name, Seconds, Section, WebhookSecrets, WebUrl, filled
+from asterisk_sip.config_types import (
+    Derived,
+    FilePath,
+    Line,
+    Name,
+    Seconds,
+    Section,
+    WebhookSecrets,
+    WebUrl,
+    filled,
+    not_below,
+)
 
 Kind = Literal["failure", "answered", "gap"]
 Wants = Annotated[tuple[Kind, ...], Strict(strict=False), AfterValidator(filled)]
@@ -91,7 +102,4 @@ class DeliveryConfig(Section):
     @field_validator("retry_max_s")
     @classmethod
     def _not_below_min(cls, value: float, info: ValidationInfo) -> float:
-        lowest = info.data.get("retry_min_s", 0)
-        if value < lowest:
-            raise ValueError(f"must not be less than retry_min_s ({lowest:g})")
-        return value
+        return not_below(value, info.data.get("retry_min_s", 0), "retry_min_s")

@@ -53,6 +53,13 @@ def without(value: T, *, lacking: bool, what: str) -> T:
     return value
 
 
+def not_below(value: float, lowest: float, key: str) -> float:
+    """Refuse a bound below the one that another key sets."""
+    if value < lowest:
+        raise ValueError(f"must not be less than {key} ({lowest:g})")
+    return value
+
+
 def no_blanks_around(secret: SecretStr, file: str) -> SecretStr:
     """Refuse a secret that a configuration file of Asterisk cannot hold."""
     text = secret.get_secret_value()

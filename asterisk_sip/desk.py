@@ -130,6 +130,7 @@ class Desk:
         self.relist: list[Callable[[], None]] = []  # each asks a source which channels are alive
         self.tape_of: Callable[[str], Tape] | None = None  # where a door's journal is, when one is kept
         self.backfill: Backfill | None = None
+        self.clock_ahead_s = 0.0  # by how much the PBX's clock is ahead of ours, as its newest event showed
         self._inbox = inbox
 
     def read_gaps_from(self, read_log: ReadLog) -> None:

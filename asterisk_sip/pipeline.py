@@ -120,6 +120,7 @@ class Pipeline:
         feed = desk.board.feed
         backfill = desk.backfill
         now = time.monotonic()
+        heard_at = 0.0
         for item in items:
             if isinstance(item, NEWS):
                 gaps = desk.take(item)
@@ -135,6 +136,9 @@ class Pipeline:
                 ended = feed(item, now)
                 if ended:
                     self._close(desk, ended)
+                heard_at = item.at
+        if heard_at:
+            desk.clock_ahead_s = heard_at - self.clock()
 
     def _close(self, desk: Desk, calls: list[state.Call]) -> None:
         waiting = self._waiting
@@ -173,7 +177,7 @@ class Pipeline:
             if ticks >= expire_at:
                 expire_at = ticks + EXPIRE_EVERY_S
                 for desk in self.desks:
-                    given_up = desk.board.ended(desk.board.correlator.expire(now), ticks)
+                    given_up = desk.board.ended(desk.board.correlator.expire(now + desk.clock_ahead_s), ticks)
                     if given_up:
                         self._close(desk, given_up)
 

@@ -79,7 +79,7 @@ class Leg:
             self.name = channel.name
         if channel.up and self.up_at is None:
             self.up_at = at
-        if channel.refused and self.requested_at is None:
+        if channel.refused:
             self.refused = True
         if channel.heard is not None:
             self.heard = channel.heard
