@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import ssl
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -62,14 +63,20 @@ class PublishRefusedError(BrokerError):
 class NatsLink:
     """One connection. ``lost`` is set as soon as it is of no use any more."""
 
-    def __init__(self, client: Client, lost: asyncio.Event) -> None:
+    def __init__(self, client: Client, lost: asyncio.Event, complaints: deque[Exception]) -> None:
         self.lost = lost
+        self._complaints = complaints
         self.jetstream: JetStreamContext = client.jetstream()
         self._client = client
         self._inbox = client.new_inbox()
         self._acks: dict[str, asyncio.Future[None]] = {}
         self._numbers = count()
         self._losing: asyncio.Task[None] | None = None
+
+    @property
+    def silence(self) -> str:
+        """Say why no answer came, as far as that is known: a server refuses some things without an answer."""
+        return reason_of(self._complaints[-1]) if self._complaints else "no acknowledgement came"
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> asyncio.Future[None]:
         """Publish; what is returned is done when the stream has it, or holds PublishRefusedError or BrokerError.
@@ -155,7 +162,7 @@ async def connect(settings: NatsSettings) -> NatsLink:
 async def _connect(settings: NatsSettings, server: str, context: ssl.SSLContext | None) -> NatsLink:
     client = Client()
     lost = asyncio.Event()
-    seen: list[Exception] = []
+    seen: deque[Exception] = deque(maxlen=1)
 
     async def on_error(error: Exception) -> None:
         seen.append(error)
@@ -201,7 +208,7 @@ async def _connect(settings: NatsSettings, server: str, context: ssl.SSLContext 
         if isinstance(error, BrokerError) and isinstance(error.__cause__, nats.errors.NoServersError) and seen:
             raise BrokerError(reason_of(seen[-1])) from error
         raise
-    return NatsLink(client, lost)
+    return NatsLink(client, lost, seen)
 
 
 async def _close(client: Client) -> None:

@@ -51,10 +51,15 @@ class Program:
             await self.kill()
 
     @property
+    def pid(self) -> int:
+        """The process id, once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def peak_mb(self) -> float:
         """The most memory it had at a time, while it runs."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(peak) / 1024
 

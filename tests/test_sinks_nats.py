@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -22,13 +24,16 @@ from asterisk_sip.errors import PermanentSinkError, TransientSinkError
 from asterisk_sip.nats_link import NatsSettings
 from asterisk_sip.sinks.base import KINDS, Delivery
 from asterisk_sip.sinks.nats import NatsSink, NatsSinkSettings, StreamSettings
+from asterisk_sip.sources.nats_source import CollectorSettings, Message, NatsSource
 from asterisk_sip.stores.base import Gap, gap_json
 
 from .call_records import BEGAN, abandoned, answered, failed, rescued
 from .config_texts import HIDDEN, MINIMAL, faults, read
 from .config_texts import ONE as SECRET
+from .lab.wait import until
 from .nats_servers import NatsServers, nats_servers
 
+DOCS = Path(__file__).parent.parent / "docs"
 ONE = StreamSettings(create=True, replicas=1)
 
 
@@ -174,6 +179,43 @@ async def test_a_password_and_tls(tmp_path: Path) -> None:
         assert "wr0ng" not in str(caught.value)
         with pytest.raises(TransientSinkError, match=r"(?i)certificate"):
             await sink_to(servers, password="p4ss", user="companion", tls=True).open()
+
+
+async def test_the_permissions_of_the_pages_are_enough_and_fewer_are_told() -> None:
+    """Those of a companion in docs/sinks.md, those of a collector in docs/fleet.md."""
+    pages = [(DOCS / name).read_text() for name in ("sinks.md", "fleet.md")]
+    api = [f'"{subject}"' for page in pages for subject in re.findall(r"`(\$JS\.[^`]+)`", page)]
+    all_of_them = (
+        f'{{ user: "both", password: "p", permissions: {{ publish: ["asterisk-sip.>", {", ".join(api)}], '
+        'subscribe: ["_INBOX.>"] } }'
+    )
+    users = [
+        '{ user: "companion", password: "p", permissions: { publish: ["asterisk-sip.>"], subscribe: ["_INBOX.>"] } }',
+        all_of_them,
+        '{ user: "nobody", password: "p", permissions: { publish: ["else.>"], subscribe: ["_INBOX.>"] } }',
+    ]
+    with nats_servers(more=f"authorization {{ users: [ {', '.join(users)} ] }}") as servers:
+        for user, stream in (("both", ONE), ("companion", StreamSettings())):
+            sink = sink_to(servers, stream, user=user, password="p")
+            await sink.open()
+            await sink.write([delivery(failed(1))])
+            await sink.close()
+        sink = sink_to(servers, StreamSettings(), user="nobody", password="p")
+        await sink.open()
+        with pytest.raises(TransientSinkError, match=r"(?i)permissions violation for publish to .asterisk-sip"):
+            await sink.write([delivery(failed(1))])
+        await sink.close()
+        taken: list[str] = []
+
+        async def take(messages: Sequence[Message]) -> None:
+            taken.extend(message.id for message in messages)
+
+        link = NatsSettings(servers.addresses, user="both", password="p")
+        collecting = asyncio.create_task(NatsSource(CollectorSettings(link), take).run())
+        await until(lambda: taken, "it is collected", 10)
+        collecting.cancel()
+        await asyncio.gather(collecting, return_exceptions=True)
+        assert taken == [failed(1).id]
 
 
 async def test_nothing_is_told_to_a_server_that_does_not_encrypt(servers: NatsServers) -> None:

@@ -105,6 +105,7 @@ class NatsSink:
     async def _write(self, deliveries: Sequence[Delivery]) -> None:
         under_way: list[asyncio.Future[None]] = []
         unsent: SinkError | None = None
+        link: NatsLink | None = None
         try:
             link = await self._linked()
             for delivery in deliveries:
@@ -117,7 +118,7 @@ class NatsSink:
         if under_way:
             timeout_s = self._settings.ack_timeout_s
             await asyncio.wait(under_way, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
-        troubles = [_trouble(ack) for ack in under_way]
+        troubles = [_trouble(ack, link) for ack in under_way]
         taken = next((number for number, trouble in enumerate(troubles) if trouble is not None), len(under_way))
         trouble = troubles[taken] if taken < len(under_way) else unsent
         if trouble is not None:
@@ -139,11 +140,11 @@ async def _publish(link: NatsLink, stream: str, delivery: Delivery) -> asyncio.F
         raise PermanentSinkError("NATS: larger than the server takes") from error
 
 
-def _trouble(ack: asyncio.Future[None]) -> SinkError | None:
+def _trouble(ack: asyncio.Future[None], link: NatsLink | None) -> SinkError | None:
     """Say why a record is not in the stream, and decide whether it may be later; None when it is there."""
     if not ack.done():
         ack.cancel()
-        return TransientSinkError("NATS: no acknowledgement came")
+        return TransientSinkError(f"NATS: {link.silence if link is not None else 'not connected'}")
     error = ack.exception()
     if error is None:
         return None
