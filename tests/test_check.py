@@ -198,6 +198,7 @@ async def test_cel_says_of_when_its_newest_event_is(tmp_path: Path) -> None:
         (("CHAN_START", "HANGUP", "CHAN_END", "ANSWER") * 60, None, Level.NOTE, "No LINKEDID_END among"),
         (("CHAN_START", "HANGUP"), time.time() + 7200, Level.PROBLEM, "minutes ahead"),
     ],
+    ids=("empty", "few", "no end", "ahead"),
 )
 async def test_cel_says_what_its_events_lack(
     tmp_path: Path, kinds: tuple[str, ...], at: float | None, level: Level, told: str
