@@ -14,6 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class NatsLink:
         token = str(next(self._numbers))
         ack: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._acks[token] = ack
-        ack.add_done_callback(lambda _: self._acks.pop(token, None))
+        ack.add_done_callback(partial(self._forget, token))
         try:
             await self._client.publish(subject, body, f"{self._inbox}.{token}", dict(headers))
         except BaseException:
@@ -103,6 +104,11 @@ class NatsLink:
         self.lost.set()
         if self._losing is not None:
             await self._losing
+
+    def _forget(self, token: str, ack: asyncio.Future[None]) -> None:
+        self._acks.pop(token, None)
+        if not ack.cancelled():
+            ack.exception()  # whoever waited may have gone; if so, nobody is to be told
 
     async def _take_ack(self, message: Msg) -> None:
         ack = self._acks.get(message.subject.rpartition(".")[2])
@@ -179,7 +185,7 @@ async def _connect(settings: NatsSettings, server: str, context: ssl.SSLContext 
         must_encrypt()
         return settings.password or ""
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"error_cb": on_error, "closed_cb": on_closed}
     if settings.user is not None:
         options |= {"user": settings.user, "password": password}
     if settings.credentials_file is not None:
@@ -187,28 +193,36 @@ async def _connect(settings: NatsSettings, server: str, context: ssl.SSLContext 
     if context is not None:
         options["tls"] = context
     try:
-        with broker_errors():
-            async with asyncio.timeout(settings.connect_timeout_s):
-                await client.connect(
-                    servers=[f"nats://{server}"],
-                    name=settings.name,
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0,
-                    connect_timeout=max(1, int(settings.connect_timeout_s)),
-                    ping_interval=_PING_S,
-                    max_outstanding_pings=2,
-                    error_cb=on_error,
-                    closed_cb=on_closed,
-                    **options,
-                )
-            must_encrypt()
+        async with asyncio.timeout(settings.connect_timeout_s):
+            await client.connect(
+                servers=[f"nats://{server}"],
+                name=settings.name,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=max(1, int(settings.connect_timeout_s)),
+                ping_interval=_PING_S,
+                max_outstanding_pings=2,
+                **options,
+            )
+        must_encrypt()
     except BaseException as error:
         await _close(client)
-        if isinstance(error, BrokerError) and isinstance(error.__cause__, nats.errors.NoServersError) and seen:
-            raise BrokerError(reason_of(seen[-1])) from error
+        if isinstance(error, Exception):
+            raise BrokerError(_refusal(error, settings, seen)) from error
         raise
     return NatsLink(client, lost, seen)
+
+
+def _refusal(error: Exception, settings: NatsSettings, complaints: deque[Exception]) -> str:
+    """Say why there is no connection."""
+    if isinstance(error, nats.errors.NoServersError) and complaints:
+        error = complaints[-1]
+    if isinstance(error, nats.errors.Error | OSError | TimeoutError):
+        return reason_of(error)
+    return (
+        f"{settings.credentials_file or 'the client'}: {type(error).__name__} {error}"  # a bad file leads to anything
+    )
 
 
 async def _close(client: Client) -> None:

@@ -31,6 +31,7 @@ from .call_records import BEGAN, abandoned, answered, failed, rescued
 from .config_texts import HIDDEN, MINIMAL, faults, read
 from .config_texts import ONE as SECRET
 from .lab.wait import until
+from .nats_credentials import Credentials
 from .nats_servers import NatsServers, nats_servers
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -179,6 +180,19 @@ async def test_a_password_and_tls(tmp_path: Path) -> None:
         assert "wr0ng" not in str(caught.value)
         with pytest.raises(TransientSinkError, match=r"(?i)certificate"):
             await sink_to(servers, password="p4ss", user="companion", tls=True).open()
+
+
+async def test_a_file_of_credentials(tmp_path: Path) -> None:
+    known, unknown, broken = Credentials(), Credentials(), tmp_path / "broken.creds"
+    broken.write_text("no credentials")
+    with nats_servers(more=known.config) as servers:
+        sink = sink_to(servers, credentials_file=known.write(tmp_path / "known.creds"))
+        await sink.open()
+        await sink.write([delivery(failed(1))])
+        await sink.close()
+        for file in (unknown.write(tmp_path / "unknown.creds"), broken, tmp_path / "none.creds"):
+            with pytest.raises(TransientSinkError, match=r"(?i)authorization violation|broken.creds|no such file"):
+                await sink_to(servers, credentials_file=file).open()
 
 
 async def test_the_permissions_of_the_pages_are_enough_and_fewer_are_told() -> None:

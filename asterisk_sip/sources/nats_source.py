@@ -121,9 +121,10 @@ class NatsSource:
                 return []
             raise
         except asyncio.CancelledError:
-            if link.lost.is_set():  # the client cancels who waits when it closes
-                raise BrokerError("the connection is lost") from None
-            raise
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise BrokerError("the connection is lost") from None  # the client cancels who waits when it closes
 
 
 @contextlib.asynccontextmanager
