@@ -62,7 +62,8 @@ def replay(
     trunk
         An endpoint that leads to a carrier; * and ? are allowed. May be given several times.
     config
-        A configuration whose trunks, overrides and SIP addresses hold (its secrets are not used).
+        A configuration whose trunks, overrides and SIP addresses hold (its secrets are not used). With a store, its
+        [privacy] holds too, and the key of that is needed.
     asterisk_version
         The version of the Asterisk that was recorded, if the recording does not tell it.
     store
@@ -76,6 +77,8 @@ def replay(
     around, addresses = surroundings(pbx or "pbx1", asterisk_version, trunk or [], config)
     reader = Replay(around, only=pbx, addresses=addresses)
     records = reader.read(files)
+    if config is not None and (against_store or store is not None):
+        records = _as_stored(records, config)
     code = 0
     if against_store:
         code = asyncio.run(_compare(records, store_place(config, store), as_json=format == "json"))
@@ -122,6 +125,15 @@ def tell_leftovers(reader: Replay) -> None:
         sys.stderr.write(
             "no events found: a recording is a journal, the bytes of an AMI connection, or events as JSON\n"
         )
+
+
+def _as_stored(records: Iterator[CallRecord], config: Path) -> Iterator[CallRecord]:
+    """Return the records as the configuration lets them be written. Raises ConfigError."""
+    from asterisk_sip import config as configuration
+    from asterisk_sip.privacy import private
+
+    hidden = private(configuration.load(config, secrets=("privacy",)).privacy)
+    return records if hidden is None else map(hidden, records)
 
 
 async def _store(records: Iterator[CallRecord], path: Path, keep: Literal["failures", "all"]) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def store_place(config: Path | None, store: Path | None) -> StorePlace:
         return StorePlace(store or DEFAULT_STORE)
     from asterisk_sip import config as configuration
 
-    told = configuration.load(config, secrets="store").store
+    told = configuration.load(config, secrets=("store",)).store
     return StorePlace(told.path, told.url, told.plain_password)
 
 

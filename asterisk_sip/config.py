@@ -13,7 +13,7 @@ import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -59,11 +59,11 @@ _OVERRIDE = "ASTERISK_SIP__"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool | Literal["store"] = True) -> Config:
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool | tuple[str, ...] = True) -> Config:
     """Give the configuration of a TOML file and the environment, or one `ConfigError` with every fault.
 
-    Who only reads records needs no secret but that of the store: with ``secrets = "store"`` the others, with False all
-    of them, are neither read nor asked for, and what stands in their place opens nothing.
+    Who only reads records needs no secret but that of the store: with ``secrets = ("store",)`` the others, with False
+    all of them, are neither read nor asked for, and what stands in their place opens nothing.
     """
     tree, faults = _parse(path)
     if not faults:
@@ -95,7 +95,7 @@ def _parse(path: Path) -> tuple[Table, list[Fault]]:
 class _Draft:
     """The configuration while it is put together: the tree, where its values came from, what is wrong with it."""
 
-    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str], *, secrets: bool | str) -> None:
+    def __init__(self, path: Path, tree: Table, environ: Mapping[str, str], *, secrets: bool | tuple[str, ...]) -> None:
         self._secrets = secrets
         self._findings = Findings()
         self._folder = path.absolute().parent
@@ -122,6 +122,7 @@ class _Draft:
             self._certificates()
         config_listen.look(self._tree, self._findings)
         config_names.look(self._tree, self._findings)
+        _look_at_the_journal(self._tree, self._findings)
         self._tree["warnings"] = tuple(self._findings.warnings)
         try:
             config = Config.model_validate(self._tree)
@@ -241,6 +242,16 @@ def _typed(text: str, kind: object) -> object:
     except (KeyError, ValueError):
         pass
     return text
+
+
+def _look_at_the_journal(tree: Table, findings: Findings) -> None:
+    privacy, journal = tree.get("privacy"), tree.get("journal")
+    if not isinstance(privacy, dict) or not isinstance(journal, dict):
+        return
+    if privacy.get("numbers", "full") != "full" and journal.get("pseudonymise") is not True:
+        findings.warnings.append(
+            "journal.pseudonymise: the journal keeps all numbers and names, whatever [privacy] says; set it to true"
+        )
 
 
 def _uses_tls(table: Table) -> bool:

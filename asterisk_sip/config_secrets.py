@@ -79,6 +79,13 @@ SECRETS = (
     ),
     SecretKey("journal", "key", "JOURNAL_KEY", below=None, wanted=lambda journal: journal.get("pseudonymise") is True),
     SecretKey(
+        "privacy",
+        "key",
+        "PRIVACY_KEY",
+        below=None,
+        wanted=lambda privacy: privacy.get("numbers") == "pseudonymised",
+    ),
+    SecretKey(
         "store", "password", "STORE_PASSWORD", needed=False, below=None, wanted=lambda store: bool(store.get("url"))
     ),
 )
@@ -107,12 +114,14 @@ def misplaced(variable: str) -> str | None:
 
 
 class SecretFinder:
-    """Puts the secrets into the tree of a TOML file: all of them, none, or those of the table ``read`` names.
+    """Puts the secrets into the tree of a TOML file: all of them, none, or those of the tables that ``read`` names.
 
     What stands in the place of one that is not read opens nothing.
     """
 
-    def __init__(self, tree: Table, environ: Mapping[str, str], findings: Findings, *, read: bool | str) -> None:
+    def __init__(
+        self, tree: Table, environ: Mapping[str, str], findings: Findings, *, read: bool | tuple[str, ...]
+    ) -> None:
         self._tree = tree
         self._environ = environ
         self._findings = findings
@@ -154,7 +163,7 @@ class SecretFinder:
         for key in written:
             del table[key]
             self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")
-        if self._read not in {True, secret.table}:
+        if not self._reads(secret.table):
             if secret.needed:
                 table[secret.key] = SecretStr("not read")
             return
@@ -170,6 +179,9 @@ class SecretFinder:
             self._take(loc, table, secret, given[0])
         elif secret.needed and not written:
             self._findings.fault(loc, f"has no {secret.word}; give it by {ways}")
+
+    def _reads(self, table: str) -> bool:
+        return self._read if isinstance(self._read, bool) else table in self._read
 
     def _take(self, loc: Loc, table: Table, secret: SecretKey, origin: str) -> None:
         origins = self._findings.origins

@@ -23,6 +23,7 @@ from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, 
 from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
+from asterisk_sip.privacy import private
 from asterisk_sip.sources.journal import Journal
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -74,6 +75,7 @@ async def _serve(
         inbox_max_events=config.pipeline.inbox_max_events,
         flush_s=config.store.flush_ms / 1000,
         on_stored=stored,
+        private=private(config.privacy),
     )
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
     stop = stop_event()

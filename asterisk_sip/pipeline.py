@@ -44,6 +44,7 @@ class Pipeline:
     flush_s: float = 0.02
     max_waiting_records: int = 50_000
     on_stored: Callable[[list[CallRecord]], None] | None = None
+    private: Callable[[CallRecord], CallRecord] | None = None
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
     desks: list[Desk] = field(default_factory=list)
@@ -145,7 +146,7 @@ class Pipeline:
         for call in calls:
             record = enrich.record(call, desk.around)
             self.counters.conflicts += record.evidence.conflict
-            waiting.records.append(record)
+            waiting.records.append(record if self.private is None else self.private(record))
             if call.saved_as:
                 closed = {(desk.pbx, linkedid) for linkedid in call.saved_as}
                 waiting.closed += closed

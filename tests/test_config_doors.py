@@ -347,10 +347,10 @@ def test_who_reads_records_needs_the_password_of_the_store_and_no_other(file: Pa
     file.write_text(MINIMAL + '[store]\nurl = "postgresql://db/calls"\npassword_file = "absent"')
     assert load(file, {}, secrets=False).pbx[0].name == "pbx1"
     with pytest.raises(ConfigError, match=r"store\.password_file: .*absent: does not exist"):
-        load(file, {}, secrets="store")
+        load(file, {}, secrets=("store",))
     (file.parent / "absent").write_text(HIDDEN)
     (file.parent / "absent").chmod(0o600)
-    assert load(file, {}, secrets="store").store.plain_password == HIDDEN
+    assert load(file, {}, secrets=("store",)).store.plain_password == HIDDEN
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ def test_what_the_sample_has_switched_off_has_no_default_or_is_in_a_table_that_i
         "pbx[].ami.server_name",
         "store.url",
         "store.password_file",
+        "privacy.region",
+        "privacy.key_file",
     }
     for key, value in off.items():
         field = field_at(tuple(key.replace("[]", ".[]").split(".")))

@@ -33,11 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": BELOW | {"stores"},
     "pipeline": BELOW | {"desk", "stores", "sinks", "alerts"},
     "web": BELOW | {"stores", "alerts"},
+    "privacy": BELOW | {"config"},
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources", "config"},
     "render": BELOW | {"check", "stores"},
-    "daemon": BELOW | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web"},
-    "cli": BELOW | {"config", "sources", "pipeline", "stores", "sinks", "alerts", "check", "demo", "render", "daemon"},
+    "daemon": BELOW | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web", "privacy"},
+    "cli": BELOW
+    | {"config", "privacy", "sources", "pipeline", "stores", "sinks", "alerts", "check", "demo", "render", "daemon"},
     "__main__": {"cli"},
 }
 """Which rooms a room may import, beside itself. A room is a folder, or modules of one first name (``cli_read``)."""

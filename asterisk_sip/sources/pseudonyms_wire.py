@@ -9,21 +9,17 @@ Who has the key can undo it; nobody else can, but short numbers can be guessed f
 from __future__ import annotations
 
 import binascii
-import hashlib
 import re
 from functools import lru_cache
 
+from asterisk_sip.calls.permutation import Permutation
+from asterisk_sip.calls.privacy import SAID_OF_NOBODY
+
 REMEMBERED = 65_536
-ROUNDS = 8  # of the Feistel network, as many as FF3 has (NIST SP 800-38G)
 
 _RUN = re.compile(r"\\.|[0-9]+|[A-Za-z]+|[^\x00-\x7f]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _OTHERS = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿ"
-
-SAID_OF_NOBODY = frozenset(
-    ("unknown", "anonymous", "unavailable", "private", "restricted", "withheld", "asterisk", "invalid", "fax", "failed")
-)
-"""Words that stand where a number or a name would, when there is none; and extensions the dialplan has by itself."""
 
 TECHNOLOGIES = (
     *("PJSIP", "SIP", "IAX2", "Local", "DAHDI", "SCCP", "MGCP", "Skinny", "Motif", "Console", "Dongle", "Quectel"),
@@ -58,7 +54,7 @@ class Pseudonyms:
     """Tokens by one key. Any text may be the key; the same key gives the same tokens, anywhere and for ever."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = hashlib.blake2b(key, digest_size=32, person=b"asterisk-sip").digest()
+        self._permutation = Permutation(key)
         self._run = lru_cache(REMEMBERED)(self._token)
 
     def __repr__(self) -> str:
@@ -164,41 +160,8 @@ class Pseudonyms:
         if run[0] == "\\":
             return run  # an escape of AMI's, not a letter
         if run.isdigit() and run.isascii():
-            return self._permuted(run, "0123456789")
+            return self._permutation.token(run)
         if run.isascii():
-            permuted = self._permuted(run.lower(), _LETTERS)
+            permuted = self._permutation.token(run.lower(), _LETTERS)
             return "".join(new.upper() if old.isupper() else new for old, new in zip(run, permuted, strict=True))
-        return _OTHERS[(ord(run) + self._number("", 0, ord(run) // len(_OTHERS))) % len(_OTHERS)]
-
-    def _permuted(self, text: str, alphabet: str) -> str:
-        radix, size = len(alphabet), len(text)
-        if size == 1:
-            order = sorted(range(radix), key=lambda value: self._number(alphabet, 0, value))
-            return alphabet[order[alphabet.index(text)]]
-        left_size = size // 2
-        sizes = (left_size, size - left_size)
-        left, right = _value(text[:left_size], alphabet), _value(text[left_size:], alphabet)
-        for turn in range(ROUNDS):
-            mixed = left + self._number(f"{alphabet}{size}.{turn}", size, right)
-            left, right = right, mixed % radix ** sizes[turn % 2]
-        return _text(left, sizes[0], alphabet) + _text(right, sizes[1], alphabet)
-
-    def _number(self, purpose: str, size: int, value: int) -> int:
-        data = f"{purpose}\0{value}".encode()
-        digest = hashlib.blake2b(data, key=self._key, digest_size=16 + min(size, 48)).digest()
-        return int.from_bytes(digest, "big")
-
-
-def _value(text: str, alphabet: str) -> int:
-    value = 0
-    for letter in text:
-        value = value * len(alphabet) + alphabet.index(letter)
-    return value
-
-
-def _text(value: int, size: int, alphabet: str) -> str:
-    letters = []
-    for _ in range(size):
-        value, rest = divmod(value, len(alphabet))
-        letters.append(alphabet[rest])
-    return "".join(reversed(letters))
+        return _OTHERS[(ord(run) + self._permutation.number("", 0, ord(run) // len(_OTHERS))) % len(_OTHERS)]

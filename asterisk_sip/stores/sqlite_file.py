@@ -51,6 +51,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path}: its file system cannot hold SQLite's write-ahead log; use a local disk")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: it says who called whom
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
     return connection
 

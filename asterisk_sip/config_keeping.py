@@ -1,0 +1,33 @@
+"""How long records are kept, and in which form the numbers in them, as types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from asterisk_sip.config_types import Derived, FilePath, Secret, Section, without
+
+
+class PrivacyConfig(Section):
+    """What becomes of the numbers and names of people before a record is written anywhere."""
+
+    numbers: Literal["full", "masked", "pseudonymised"] = "full"
+    short_digits: int = Field(5, ge=3, le=9)
+    masked_digits: int = Field(4, ge=1, le=15)
+    region: Annotated[str | None, Field(pattern=r"^[A-Z]{2}$", validate_default=True)] = None
+    key: Annotated[Secret | None, Derived()] = None
+    key_file: FilePath | None = None
+
+    @field_validator("region")
+    @classmethod
+    def _a_home(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("numbers") == "pseudonymised":
+            raise ValueError('is needed: where national numbers are at home, such as "DE"')
+        return value
+
+    @field_validator("key_file")
+    @classmethod
+    def _only_with_pseudonyms(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return without(value, lacking=info.data.get("numbers") != "pseudonymised", what='numbers = "pseudonymised"')

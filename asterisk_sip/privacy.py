@@ -1,0 +1,31 @@
+"""What the configuration says of privacy, as a function from records to records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.privacy import Privacy
+from asterisk_sip.config_keeping import PrivacyConfig
+from asterisk_sip.errors import ConfigError
+from asterisk_sip.privacy_numbers import masked, pseudonymised
+
+Private = Callable[[CallRecord], CallRecord]
+
+
+def hiding(config: PrivacyConfig) -> Callable[[str], str] | None:
+    """Return how a number is hidden, None when it is not. Raises ConfigError for a region that does not exist."""
+    if config.numbers == "masked":
+        return masked(config.masked_digits)
+    if config.numbers == "pseudonymised" and config.key is not None:
+        try:
+            return pseudonymised(config.key.get_secret_value().encode(), config.region or "")
+        except ValueError as error:
+            raise ConfigError("the configuration", [("privacy.region", str(error))]) from error
+    return None
+
+
+def private(config: PrivacyConfig) -> Private | None:
+    """Return what makes a record fit to be written, None when it is as it is. Raises ConfigError."""
+    hide = hiding(config)
+    return None if hide is None else Privacy(hide, config.short_digits).private
