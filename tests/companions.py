@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from tests.lab.wait import until
+
 
 class Program:
     """``asterisk-sip run`` on a configuration. It can be started again after it ended."""
@@ -65,8 +67,14 @@ class Program:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """What it logged under this name so far, in order."""
+        if not self.log.exists():
+            return []
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+    async def says(self, event: str, times: int = 1, within_s: float = 30.0) -> None:
+        """Wait until it logged something so many times."""
+        await until(lambda: len(self.logged(event)) >= times, f"{event!r} is logged", within_s)
 
     async def _end(self, sign: signal.Signals, within_s: float) -> int:
         assert self._process is not None

@@ -115,16 +115,20 @@ class NatsSource:
         """Return what there is, as soon as there is something; nothing after a while."""
         try:
             with broker_errors():
-                return await subscription.fetch(min(self._settings.batch, self._settings.max_ack_pending), _WAIT_S)
+                messages = await subscription.fetch(min(self._settings.batch, self._settings.max_ack_pending), _WAIT_S)
+            if messages:
+                return messages
         except BrokerError as error:
-            if isinstance(error.__cause__, TimeoutError) and not link.lost.is_set():
-                return []
-            raise
+            if not isinstance(error.__cause__, TimeoutError) or link.lost.is_set():
+                raise
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise BrokerError("the connection is lost") from None  # the client cancels who waits when it closes
+        with broker_errors():
+            await subscription.consumer_info()  # nothing came: perhaps because the stream was made anew
+        return []
 
 
 @contextlib.asynccontextmanager

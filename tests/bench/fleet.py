@@ -17,7 +17,6 @@ from asterisk_sip.sinks.base import Delivery
 from asterisk_sip.sinks.nats import NatsSink, NatsSinkSettings, StreamSettings
 from tests.call_records import failed
 from tests.companions import Program
-from tests.lab.wait import until
 from tests.nats_servers import NatsServers, nats_servers
 from tests.postgres_server import PostgresServer, running
 
@@ -76,7 +75,7 @@ async def collect(servers: NatsServers, postgres: PostgresServer, folder: Path, 
     for program in programs:
         await program.start()
     for program in programs:
-        await until(lambda program=program: program.logged("collecting"), "it collects", 30)  # type: ignore[misc]  # its type is plain
+        await program.says("collecting")
     began_at = time.perf_counter()
     had = found = await stored(postgres, url)
     while found < RECORDS:
