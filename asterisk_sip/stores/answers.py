@@ -15,7 +15,7 @@ from asterisk_sip.errors import StoreError
 from . import queries
 from .base import CallQuery, Gap, OpenCall, Total, TotalsQuery, from_microseconds
 
-_MINUTE_US = 60_000_000
+_UNITS = {"minute": 60_000_000, "hour": 3_600_000_000}
 
 
 class Answers(ABC):
@@ -52,7 +52,7 @@ class Answers(ABC):
 
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators."""
-        return [_total(row._asdict()) for row in await self._select(queries.totals_of(query))]
+        return _totals(query.by, await self._select(queries.totals_of(query)))
 
     def _record(self, text: str) -> CallRecord:
         try:
@@ -66,7 +66,13 @@ def _gap(row: Any) -> Gap:
     return Gap(row.id, row.pbx, row.source, from_microseconds(row.began_us), ended_at, row.reason, row.blind)
 
 
-def _total(values: dict[str, Any]) -> Total:
-    minute = values.pop("minute", None)
-    total, talk_ms = int(values.pop("total")), int(values.pop("talk_ms"))  # some engines sum into decimals
-    return Total(total, talk_ms, None if minute is None else from_microseconds(minute * _MINUTE_US), **values)
+def _totals(names: tuple[str, ...], rows: list[Any]) -> list[Total]:
+    """Return totals of rows that hold what was asked ``by``, then the sums. There may be many thousands."""
+    units = [(names.index(name), length_us) for name, length_us in _UNITS.items() if name in names]
+    fields = (*names, "total", "talk_ms")
+    if not units:
+        return [Total(**dict(zip(fields, row, strict=True))) for row in rows]
+    ((place, length_us),) = units
+    begins = {number: from_microseconds(number * length_us) for number in {row[place] for row in rows}}
+    name = names[place]
+    return [Total(**{**dict(zip(fields, row, strict=True)), name: begins[row[place]]}) for row in rows]

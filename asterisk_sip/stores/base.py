@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.errors import StoreError
 
 Counted = Literal["calls", "attempts"]
-Dimension = Literal["minute", "pbx", "direction", "trunk", "outcome", "disposition", "sip_code"]
+Dimension = Literal["minute", "hour", "pbx", "direction", "trunk", "outcome", "disposition", "sip_code", "pdd"]
 Keep = Literal["failures", "all"]
 
 Text = TypeVar("Text", str, None, str | None)
@@ -94,7 +94,9 @@ class CallQuery:
 class TotalsQuery:
     """Which calls or attempts to count, over the minutes that begin in a window: ``since`` included, ``until`` not.
 
-    ``by`` names what to count apart. ``trunk`` is a pattern as in `CallQuery`: of a call, the trunk that decided it.
+    ``by`` names what to count apart, ``minute`` and ``hour`` not both. ``trunk`` is a pattern as in `CallQuery`: of a
+    call, the trunk that decided it. By ``pdd``, the attempts whose post-dial delay is known are counted, and they can
+    be told apart by ``minute`` or ``hour``, ``trunk`` and ``pbx`` as well, but by nothing else.
     """
 
     since: datetime
@@ -105,23 +107,25 @@ class TotalsQuery:
     trunk: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """How many calls or attempts share what was asked ``by``; the dimensions not asked for are None.
 
-    ``minute`` is the start of the minute the call or attempt ended in. An absent trunk or direction is the empty text,
-    an unknown SIP code is 0. ``talk_ms`` is the time from answer to end, summed; attempts have none.
+    ``minute`` and ``hour`` are the start of that in which the call or attempt ended. An absent trunk or direction is
+    the empty text, an unknown SIP code is 0, ``pdd`` is a bucket of `calls.delays`. ``talk_ms`` is the time from answer
+    to end, summed; attempts have none.
     """
 
     total: int
     talk_ms: int
     minute: datetime | None = None
+    hour: datetime | None = None
     pbx: str | None = None
     direction: str | None = None
     trunk: str | None = None
     outcome: str | None = None
     disposition: str | None = None
     sip_code: int | None = None
+    pdd: int | None = None
 
 
 class Store(Protocol):
@@ -164,7 +168,10 @@ class Store(Protocol):
         """Return the position of the call written last, 0 when none ever was. Positions only grow."""
 
     async def totals(self, query: TotalsQuery) -> list[Total]:
-        """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not."""
+        """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not.
+
+        Raises ValueError for what is not counted together, see `TotalsQuery`.
+        """
 
 
 def gap_json(gap: Gap) -> dict[str, str | bool | None]:

@@ -15,6 +15,7 @@ from asterisk_sip.errors import StoreError
 
 from . import postgres_schema as schema
 from . import postgres_server as server
+from . import rollups
 from .answers import Answers
 from .base import Batch, Keep, ended_at, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
@@ -123,7 +124,9 @@ class PostgresStore(Answers):
             calls = [(number, *row) for number, row in enumerate(rows.calls, (position or 0) + 1)]
             await _copy(driver, "calls", calls)
             await _copy(driver, "attempts", [(*row, ends[row[0]]) for row in rows.attempts])
-            await _many(driver, _ADD_TOTALS, rows.totals)
+            for name, counts in rows.counts.items():
+                if counts:
+                    await driver.execute(_ADD[name], *zip(*counts, strict=True))
             await _many(driver, _DELETE_OPEN_CALLS, [closed_row(key) for key in batch.closed])
             await _many(driver, _PUT_OPEN_CALLS, [open_call_row(call) for call in batch.open_calls])
             await _many(driver, _PUT_GAPS, [gap_row(gap) for gap in batch.gaps])
@@ -168,7 +171,7 @@ _TAKE_IDS = (
 )
 _STATEMENTS = Statements(asyncpg_dialect(), insert)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 _TABLES = schema.metadata.tables
-_ADD_TOTALS = _STATEMENTS.add(_TABLES["totals"])
+_ADD = {table.name: _STATEMENTS.add_arrays(_TABLES[table.name]) for table in rollups.TABLES}
 _PUT_OPEN_CALLS = _STATEMENTS.replace(_TABLES["open_calls"])
 _PUT_GAPS = _STATEMENTS.replace(_TABLES["gaps"])
 _PUT_LISTENED = _STATEMENTS.replace(_TABLES["listened"])

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 
 from asterisk_sip.errors import StoreError
 
-from . import schema
+from . import rollups, schema
 from .base import MissingStoreError, from_microseconds, microseconds
 
 OLDEST = 150_000
@@ -95,7 +95,7 @@ writing = Table(
 
 version = Table(schema.VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
 
-for _table in (schema.totals, schema.open_calls, schema.gaps, schema.listened):
+for _table in (*rollups.TABLES, schema.open_calls, schema.gaps, schema.listened):
     _like(_table)
 
 Index("ix_written_ids_at", written_ids.c.at_us)

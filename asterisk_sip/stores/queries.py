@@ -5,10 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
-from .base import CallQuery, TotalsQuery, microseconds, storable
-from .schema import attempts, calls, gaps, listened, open_calls, totals
+from . import rollups
+from .base import CallQuery, Dimension, TotalsQuery, microseconds, storable
+from .schema import attempts, calls, gaps, listened, open_calls
 
 _MINUTE_US = 60_000_000
 _ESCAPE = "\\"
@@ -51,20 +65,55 @@ def gaps_touching(since: datetime, until: datetime, pbx: str | None) -> Select[A
 
 
 def totals_of(query: TotalsQuery) -> Select[Any]:
-    """Return the select of the columns ``by``, then the sums of ``total`` and ``talk_ms``."""
-    where = [
-        totals.c.counted == query.counted,
-        totals.c.minute >= _wide(-(-microseconds(query.since) // _MINUTE_US)),  # the minutes that begin in the window
-        totals.c.minute < _wide(-(-microseconds(query.until) // _MINUTE_US)),
-    ]
+    """Return the select of the columns ``by``, then the sums of ``total`` and ``talk_ms``. Raises ValueError."""
+    parts = _parts(query)
+    counts = (parts[0] if len(parts) == 1 else union_all(*parts)).subquery()
+    columns = [counts.c[name] for name in query.by]
+    sums = [cast(func.sum(counts.c[name]), BigInteger).label(name) for name in ("total", "talk_ms")]
+    grouped = select(*columns, *sums).group_by(*columns).order_by(*columns)
+    return grouped.having(func.sum(counts.c.total) > 0)  # without columns, nothing at all is one row of nothing
+
+
+def _parts(query: TotalsQuery) -> list[Select[Any]]:
+    """Return what a window is made of: its whole hours, read by the hour, and the minutes before and after them.
+
+    All arithmetic of time is done here, for engines differ in theirs.
+    """
+    if "pdd" in query.by and query.counted == "calls":
+        raise ValueError("calls are not counted by pdd, only attempts are")
+    first, end = (-(-microseconds(at) // _MINUTE_US) for at in (query.since, query.until))
+    needed: set[Dimension] = set(query.by)
     if query.pbx is not None:
-        where.append(totals.c.pbx == query.pbx)
+        needed.add("pbx")
     if query.trunk is not None:
-        where.append(_like(totals.c.trunk, query.trunk))
-    columns = [totals.c[name] for name in query.by]
-    sums = (func.sum(totals.c.total).label("total"), func.sum(totals.c.talk_ms).label("talk_ms"))
-    counts = select(*columns, *sums).where(*where).group_by(*columns).order_by(*columns)
-    return counts.having(func.sum(totals.c.total) > 0)  # without columns, nothing at all is one row of nothing
+        needed.add("trunk")
+    if "minute" in needed:
+        return [_counted(query, rollups.by_minute(needed), first, end)]
+    by_minute = rollups.by_minute(needed - {"hour"})
+    first_hour, end_hour = -(-first // 60), end // 60
+    parts = [
+        _counted(query, by_minute, begin, stop)
+        for begin, stop in ((first, min(60 * first_hour, end)), (60 * max(first_hour, end_hour), end))
+        if begin < stop
+    ]
+    if first_hour < end_hour or not parts:
+        parts.append(_counted(query, rollups.by_hour(needed), first_hour, end_hour))
+    return parts
+
+
+def _counted(query: TotalsQuery, table: Table, first: int, end: int) -> Select[Any]:
+    """Return the select of a part of a window, in the table's own unit; minutes asked for by hour are of one hour."""
+    unit = table.c["hour" if "hour" in table.c else "minute"]
+    where = [unit >= _wide(first), unit < _wide(end)]
+    if "counted" in table.c:
+        where.append(table.c.counted == query.counted)
+    if query.pbx is not None:
+        where.append(table.c.pbx == storable(query.pbx))
+    if query.trunk is not None:
+        where.append(_like(table.c.trunk, query.trunk))
+    columns = [_wide(first // 60).label(name) if name not in table.c else table.c[name] for name in query.by]
+    talk_ms = table.c.talk_ms if "talk_ms" in table.c else _wide(0).label("talk_ms")
+    return select(*columns, table.c.total, talk_ms).where(*where)
 
 
 def _filters(query: CallQuery) -> list[ColumnElement[bool]]:

@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from asterisk_sip.calls.delays import bucket_of
 from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, to_json
 from asterisk_sip.calls.record_text import record_text
 
+from . import rollups
 from .base import Gap, Keep, OpenCall, ended_at, microseconds, storable
 
 Row = tuple[Any, ...]
@@ -25,23 +27,23 @@ class Rows:
     calls: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     answered_ids: list[Row] = field(default_factory=list)
-    totals: list[Row] = field(default_factory=list)
+    counts: dict[str, list[Row]] = field(default_factory=dict)  # by table, see ``rollups``
 
 
 def rows_of(records: list[CallRecord], keep: Keep) -> Rows:
     """Return the rows of records never written before. Answered calls are only counted, unless all are kept."""
     rows = Rows()
-    counts: dict[Row, list[int]] = {}
+    counted = _Counted()
     for record in records:
         at_us = microseconds(ended_at(record))
         deciding = _deciding(record)
-        _count(counts, record, at_us, deciding)
+        counted.add(record, at_us, deciding)
         if keep == "all" or record.outcome is not Outcome.ANSWERED:
             rows.calls.append(_call_row(record, at_us, deciding))
             rows.attempts.extend(_attempt_row(record, attempt) for attempt in record.attempts)
         else:
             rows.answered_ids.append((record.id, at_us))
-    rows.totals = [(*key, *numbers) for key, numbers in counts.items()]
+    rows.counts = rollups.rows(counted.detail, counted.delays)
     return rows
 
 
@@ -70,20 +72,30 @@ def _deciding(record: CallRecord) -> Attempt | None:
     return record.attempts[-1] if record.attempts else None
 
 
-def _count(counts: dict[Row, list[int]], record: CallRecord, at_us: int, deciding: Attempt | None) -> None:
-    pbx, direction = _key(record.pbx), _key(record.direction) or ""
-    trunk = "" if deciding is None else _key(deciding.trunk) or ""
-    code = record.sip.code or 0
-    numbers = counts.setdefault(
-        (at_us // _MINUTE_US, "calls", pbx, direction, trunk, record.outcome.value, record.disposition, code), [0, 0]
-    )
-    numbers[0] += 1
-    if record.answered_at is not None:
-        numbers[1] += max(0, at_us - microseconds(record.answered_at)) // 1000
-    for attempt in record.attempts:
-        minute = (at_us if attempt.ended_at is None else microseconds(attempt.ended_at)) // _MINUTE_US
-        key = (minute, "attempts", pbx, direction, _key(attempt.trunk) or "", "", attempt.disposition)
-        counts.setdefault((*key, attempt.sip.code or 0), [0, 0])[0] += 1
+@dataclass(slots=True)
+class _Counted:
+    """The counts of a batch, as ``rollups.rows`` takes them."""
+
+    detail: dict[Row, list[int]] = field(default_factory=dict)
+    delays: dict[Row, list[int]] = field(default_factory=dict)
+
+    def add(self, record: CallRecord, at_us: int, deciding: Attempt | None) -> None:
+        """Count a call and its attempts."""
+        pbx, direction = _key(record.pbx), _key(record.direction) or ""
+        minute = at_us // _MINUTE_US
+        trunk = "" if deciding is None else _key(deciding.trunk) or ""
+        key = (trunk, record.sip.code or 0, record.disposition, record.outcome.value, pbx, direction)
+        numbers = self.detail.setdefault(("calls", minute, *key), [0, 0])
+        numbers[0] += 1
+        if record.answered_at is not None:
+            numbers[1] += max(0, at_us - microseconds(record.answered_at)) // 1000
+        for attempt in record.attempts:
+            ended = minute if attempt.ended_at is None else microseconds(attempt.ended_at) // _MINUTE_US
+            trunk = _key(attempt.trunk) or ""
+            key = (trunk, attempt.sip.code or 0, attempt.disposition, "", pbx, direction)
+            self.detail.setdefault(("attempts", ended, *key), [0, 0])[0] += 1
+            if attempt.pdd_ms is not None:
+                self.delays.setdefault((ended, trunk, bucket_of(attempt.pdd_ms), pbx), [0])[0] += 1
 
 
 def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:

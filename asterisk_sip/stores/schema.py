@@ -5,6 +5,8 @@ The migrations are what makes them; a test holds that both say the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -86,21 +88,33 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
-totals = Table(
-    "totals",
-    metadata,
-    Column("minute", Integer, primary_key=True),  # whole minutes since 1970
-    Column("counted", String(8), primary_key=True),  # calls, attempts
-    Column("pbx", Text, primary_key=True),
-    Column("direction", Text, primary_key=True),
-    Column("trunk", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),  # empty for attempts
-    Column("disposition", Text, primary_key=True),
-    Column("sip_code", SmallInteger, primary_key=True),  # 0 is unknown
-    Column("total", BigInteger, nullable=False),
-    Column("talk_ms", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
+_WORDS: dict[str, Any] = {
+    "counted": String(8),
+    "minute": Integer,
+    "hour": Integer,
+    "sip_code": SmallInteger,
+    "pdd": SmallInteger,
+}
+
+
+def _counts(name: str, key: str, *numbers: str) -> Table:
+    """Return a table of what is counted in advance, see ``rollups``. Texts of its key are empty for what is absent.
+
+    ``minute`` and ``hour`` are whole ones since 1970, ``counted`` is calls or attempts, ``sip_code`` 0 is unknown,
+    ``outcome`` is empty for attempts, ``pdd`` is a bucket of ``delays``.
+    """
+    columns = [Column(word, _WORDS.get(word, Text), primary_key=True, autoincrement=False) for word in key.split()]
+    sums = [Column(number, BigInteger, nullable=False) for number in numbers]
+    return Table(name, metadata, *columns, *sums, sqlite_with_rowid=False)
+
+
+_DETAIL = "trunk sip_code disposition outcome pbx direction"
+
+totals = _counts("totals", f"counted minute {_DETAIL}", "total", "talk_ms")
+minute_totals = _counts("minute_totals", "counted minute sip_code disposition outcome pbx", "total", "talk_ms")
+hour_totals = _counts("hour_totals", f"counted hour {_DETAIL}", "total", "talk_ms")
+minute_pdd = _counts("minute_pdd", "minute trunk pdd pbx", "total")
+hour_pdd = _counts("hour_pdd", "hour trunk pdd pbx", "total")
 
 answered_ids = Table(
     "answered_ids",

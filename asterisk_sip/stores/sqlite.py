@@ -18,11 +18,11 @@ from sqlalchemy.pool import NullPool, QueuePool
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 
-from . import outbox, sqlite_file
+from . import outbox, rollups, sqlite_file
 from .answers import Answers
 from .base import Batch, Keep, microseconds
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
-from .schema import answered_ids, attempts, calls, gaps, listened, open_calls, totals
+from .schema import answered_ids, attempts, calls, gaps, listened, open_calls
 from .spool import Cursor, Delivery
 from .statements import Statements
 
@@ -152,7 +152,8 @@ class SqliteStore(Answers):
             _many(writer, _INSERT_CALLS, rows.calls)
             _many(writer, _INSERT_ATTEMPTS, rows.attempts)
             _many(writer, _INSERT_ANSWERED_IDS, rows.answered_ids)
-            _many(writer, _ADD_TOTALS, rows.totals)
+            for name, counts in rows.counts.items():
+                _many(writer, _ADD[name], counts)
             if self._delivers:
                 _many(writer, outbox.INSERT, [*outbox.rows_of(new, batch.gaps, self._keep)])
             _many(writer, _DELETE_OPEN_CALLS, [closed_row(key) for key in batch.closed])
@@ -199,7 +200,7 @@ _STATEMENTS = Statements(sqlite_dialect(paramstyle="qmark"), insert)
 _INSERT_CALLS = _STATEMENTS.insert(calls)
 _INSERT_ATTEMPTS = _STATEMENTS.insert(attempts)
 _INSERT_ANSWERED_IDS = _STATEMENTS.insert(answered_ids)
-_ADD_TOTALS = _STATEMENTS.add(totals)
+_ADD = {table.name: _STATEMENTS.add(table) for table in rollups.TABLES}
 _PUT_OPEN_CALLS = _STATEMENTS.replace(open_calls)
 _PUT_GAPS = _STATEMENTS.replace(gaps)
 _PUT_LISTENED = _STATEMENTS.replace(listened)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Dialect, Table, bindparam, delete
+from sqlalchemy import Dialect, Table, bindparam, delete, select, text
 
 
 class Statements:
@@ -28,14 +28,27 @@ class Statements:
         )
         return self._compiled(table, put)
 
-    def add(self, totals: Table) -> str:
+    def add(self, counts: Table) -> str:
         """Return the insert that adds to the counts stored under the same key."""
-        new = self._insert(totals)
-        put = new.on_conflict_do_update(
-            index_elements=list(totals.primary_key),
-            set_={column.name: column + new.excluded[column.name] for column in (totals.c.total, totals.c.talk_ms)},
+        new = self._insert(counts)
+        return self._compiled(counts, self._adding(counts, new))
+
+    def add_arrays(self, counts: Table) -> str:
+        """Return the same as one statement that takes an array for each column: PostgreSQL's way for many rows."""
+        types = [column.type.compile(self._dialect).partition(" ")[0] for column in counts.columns]
+        arrays = ", ".join(f"${number}::{name}[]" for number, name in enumerate(types, 1))
+        rows = select(text(f"* FROM unnest({arrays})"))
+        new = self._insert(counts)
+        put = self._adding(counts, new.from_select([column.name for column in counts.columns], rows))
+        return str(put.compile(dialect=self._dialect))
+
+    @staticmethod
+    def _adding(counts: Table, new: Any) -> Any:
+        numbers = [column for column in counts.columns if not column.primary_key]
+        return new.on_conflict_do_update(
+            index_elements=list(counts.primary_key),
+            set_={column.name: column + new.excluded[column.name] for column in numbers},
         )
-        return self._compiled(totals, put)
 
     def delete(self, table: Table) -> str:
         """Return the delete of the row under a key."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -116,17 +118,26 @@ def _attempts() -> None:
 
 
 def _totals() -> None:
+    detail = ["trunk", "sip_code", "disposition", "outcome", "pbx", "direction"]
+    _counts("totals", ["counted", "minute", *detail], ["total", "talk_ms"])
+    narrow = ["counted", "minute", "sip_code", "disposition", "outcome", "pbx"]
+    _counts("minute_totals", narrow, ["total", "talk_ms"])
+    _counts("hour_totals", ["counted", "hour", *detail], ["total", "talk_ms"])
+    _counts("minute_pdd", ["minute", "trunk", "pdd", "pbx"], ["total"])
+    _counts("hour_pdd", ["hour", "trunk", "pdd", "pbx"], ["total"])
+
+
+def _counts(name: str, key: list[str], numbers: list[str]) -> None:
+    types: dict[str, Any] = {
+        "counted": sa.String(8),
+        "minute": sa.Integer,
+        "hour": sa.Integer,
+        "sip_code": sa.SmallInteger,
+        "pdd": sa.SmallInteger,
+    }
     op.create_table(
-        "totals",
-        sa.Column("minute", sa.Integer, primary_key=True),
-        sa.Column("counted", sa.String(8), primary_key=True),
-        sa.Column("pbx", sa.Text, primary_key=True),
-        sa.Column("direction", sa.Text, primary_key=True),
-        sa.Column("trunk", sa.Text, primary_key=True),
-        sa.Column("outcome", sa.Text, primary_key=True),
-        sa.Column("disposition", sa.Text, primary_key=True),
-        sa.Column("sip_code", sa.SmallInteger, primary_key=True),
-        sa.Column("total", sa.BigInteger, nullable=False),
-        sa.Column("talk_ms", sa.BigInteger, nullable=False),
+        name,
+        *(sa.Column(word, types.get(word, sa.Text), primary_key=True, autoincrement=False) for word in key),
+        *(sa.Column(number, sa.BigInteger, nullable=False) for number in numbers),
         sqlite_with_rowid=False,
     )
