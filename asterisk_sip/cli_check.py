@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
-    from asterisk_sip.check import Doors, Report
+    from asterisk_sip.check import Doors, Remark, Report
     from asterisk_sip.config import Config, PbxConfig
 
 _RUNNING = timedelta(seconds=20)
@@ -29,7 +29,8 @@ def check(
 ) -> int:
     """Look at each PBX through every door: what it tells, what will be missing, and the exact lines to add.
 
-    Nothing is changed, no call is placed, and a daemon that runs already is not disturbed.
+    Streams of NATS are looked at too. Nothing is changed, no call is placed, and a daemon that runs already is not
+    disturbed.
 
     Parameters
     ----------
@@ -47,15 +48,20 @@ def check(
     loaded = configuration.load(config)
     daemon.set_up_log(loaded.log)
     reports = [asyncio.run(_look_at(loaded, pbx, wait)) for pbx in loaded.pbx]
-    problems = sum(report.problems for report in reports)
+    streams = asyncio.run(_look_at_streams(loaded))
+    problems = sum(report.problems for report in reports) + sum(each.level is checks.Level.PROBLEM for each in streams)
     if json:
         told = {"problems": problems, "warnings": loaded.warnings, "pbx": [checks.to_json(each) for each in reports]}
+        if streams:
+            told["streams"] = [{"level": each.level.value, "text": each.text} for each in streams]
         sys.stdout.write(text_of.dumps(told, indent=1) + "\n")
         return 1 if problems else 0
     for warning in loaded.warnings:
         render.print_remark("note", warning)
     for report in reports:
         render.print_report(report)
+    for each in streams:
+        render.print_remark(each.level.value, each.text)
     render.print_problems(problems)
     return 1 if problems else 0
 
@@ -64,6 +70,20 @@ async def _look_at(config: Config, pbx: PbxConfig, wait_s: float) -> Report:
     from asterisk_sip import check as checks
 
     return await checks.look_at(_doors(pbx, running=await _is_running(config, pbx.name)), wait_s)
+
+
+async def _look_at_streams(config: Config) -> list[Remark]:
+    if config.collector is None and not config.sink.nats:
+        return []
+    try:
+        from asterisk_sip import daemon_nats
+        from asterisk_sip.check_nats import look_at_stream
+    except ImportError:
+        from asterisk_sip.check import Level, Remark
+
+        return [Remark(Level.PROBLEM, "NATS needs a client: pip install 'asterisk-sip[nats]'")]
+    looks = [look_at_stream(key, how, name, made=made) for key, how, name, made in daemon_nats.streams(config)]
+    return list(await asyncio.gather(*looks))
 
 
 def _doors(pbx: PbxConfig, *, running: bool) -> Doors:

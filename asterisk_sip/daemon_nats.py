@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -82,3 +82,11 @@ async def _collect(hands: HandOver, source: NatsSource) -> None:
 def _delivery(message: Message) -> Delivery:
     kind: Kind = "gap" if message.subject.endswith(".gap") else "failure"
     return Delivery(message.number, kind, message.id, message.body.decode("utf-8", "replace"))
+
+
+def streams(config: Config) -> Iterator[tuple[str, NatsSettings, str, bool]]:
+    """Give the key of each stream in the configuration, how it is reached, its name, and whether we make it."""
+    if config.collector is not None:
+        yield "collector", nats_settings(config.collector, "check"), config.collector.stream, False
+    for number, each in enumerate(config.sink.nats):
+        yield f"sink.nats[{number}]", nats_settings(each, "check"), each.stream, each.create

@@ -25,6 +25,7 @@ from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import BEGAN, answered, batches, failed
 from .companions import Program
+from .e2e import command
 from .lab.errors import NotYetError
 from .lab.wait import until
 from .nats_servers import NatsServers, nats_servers
@@ -171,3 +172,21 @@ async def test_a_collector_waits_for_the_stream_and_says_so_once_whenever_it_is_
         told = [each["reason"] for each in program.logged(WAITING)]
     assert len(told) in (2, 3)  # it may have noticed the end of the second one
     assert {*told} <= {"there is no stream asterisk-sip yet", "consumer not found", "stream not found"}
+
+
+async def test_check_looks_at_the_stream_of_a_collector(tmp_path: Path) -> None:
+    config = tmp_path / "collector.toml"
+    with nats_servers() as servers:
+        config.write_text(COLLECTOR.format(servers=json.dumps(servers.addresses), store='path = "fleet.db"'))
+        none = await command("check", "--config", str(config))
+        client = await nats.connect(f"nats://{servers.addresses[0]}")
+        await client.jetstream().add_stream(name="asterisk-sip", subjects=["asterisk-sip.>"])
+        await client.close()
+        there = await command("check", "--config", str(config), "--json")
+    away = await command("check", "--config", str(config))
+    assert (none.code, there.code, away.code) == (1, 0, 1)
+    assert "there is no stream asterisk-sip" in none.out
+    assert json.loads(there.out)["streams"] == [
+        {"level": "ok", "text": "collector: the stream asterisk-sip is there; messages: 0, replicas: 1"}
+    ]
+    assert "NATS cannot be used" in away.out

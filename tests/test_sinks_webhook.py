@@ -26,6 +26,7 @@ from asterisk_sip.sinks.webhook import WebhookSettings, WebhookSink
 from asterisk_sip.stores.base import Batch, Gap, gap_json
 from asterisk_sip.stores.sqlite import SqliteStore
 
+from .ami_server import Certificates
 from .call_records import BEGAN, abandoned, answered, failed, rescued
 from .config_texts import MINIMAL, ONE, faults, read
 from .webhook_target import Answer, Post, Target, webhook_target
@@ -148,6 +149,17 @@ async def test_a_target_that_is_not_there_or_does_not_answer_is_tried_again_and_
     async with webhook_target(lambda _: None) as target, sink_to(target, timeout_s=0.2) as sink:
         with pytest.raises(TransientSinkError, match=r"http://127\.0\.0\.1:\d+: no answer within 0\.2 s"):
             await sink.write(deliveries(1))
+
+
+async def test_who_signed_the_certificate_of_the_target_matters(tmp_path: Path) -> None:
+    made = Certificates.make(tmp_path)
+    async with webhook_target(tls=made.server) as target:
+        async with sink_to(target) as sink:
+            with pytest.raises(TransientSinkError, match="CERTIFICATE_VERIFY_FAILED"):
+                await sink.write(deliveries(1))
+        async with sink_to(target, ca_file=made.ca_file) as sink:
+            await sink.write(deliveries(1))
+    assert len(target.posts) == 1
 
 
 async def test_of_a_batch_that_failed_only_what_is_missing_is_sent_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,18 +67,18 @@ class Target:
 
 
 @asynccontextmanager
-async def webhook_target(answer: Answer | None = None, port: int = 0) -> AsyncIterator[Target]:
-    """Run a target on a loopback port while the context lasts."""
+async def webhook_target(answer: Answer | None = None, tls: ssl.SSLContext | None = None) -> AsyncIterator[Target]:
+    """Run a target on a free loopback port while the context lasts."""
     target = Target() if answer is None else Target(answer)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", target.take)
     runner = web.AppRunner(application, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         bound = runner.addresses[0][1]
-        target.url = f"http://127.0.0.1:{bound}/calls?token=of-the-url"
+        target.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{bound}/calls?token=of-the-url"
         yield target
     finally:
         target.ended.set()
