@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import sys
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -38,6 +39,7 @@ def calls(
     trunk: str | None = None,
     outcome: Literal["failed", "rescued", "abandoned", "answered"] | None = None,
     number: str | None = None,
+    pbx: str | None = None,
     limit: int = 50,
     format_: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
 ) -> None:
@@ -63,6 +65,8 @@ def calls(
         How the call ended.
     number
         Any part of the caller's number or of the dialled one.
+    pbx
+        Only those of one PBX.
     limit
         At most so many calls.
     format_
@@ -78,6 +82,7 @@ def calls(
         trunk=trunk,
         outcome=outcome,
         number=None if number is None else re.sub(r"[\s()/-]", "", number),
+        pbx=pbx,
         limit=_at_least(1, "--limit", limit),
     )
     place = store_place(config, store)
@@ -170,7 +175,9 @@ def explain(
     if format_ == "json":
         sys.stdout.write("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
     else:
-        sys.stdout.write(render_plain.explained(entries) if len(entries) == 1 else render_plain.found(entries))
+        width = min(render_plain.WIDTH, shutil.get_terminal_size((render_plain.WIDTH, 0)).columns)
+        tell = render_plain.explained if len(entries) == 1 else render_plain.found
+        sys.stdout.write(tell(entries, width))
 
 
 async def _calls(place: StorePlace, query: CallQuery) -> tuple[list[CallRecord], list[Gap]]:

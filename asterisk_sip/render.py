@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH = 140  # where there is no terminal to ask
 _ROUTE_SHOWN = 3
-_NARROW = 120
-_LIVE_INDENT = 9
+_TABLE_WIDTH = 120  # in less, the texts of a table would be squeezed into a ribbon
+_LIVE_INDENT = 4
 _OUTCOME_STYLES = {
     Outcome.ANSWERED: "green",
     Outcome.RESCUED: "yellow",
@@ -44,22 +44,14 @@ _GRADES = {
 
 
 def print_calls(records: Iterable[CallRecord], console: Console | None = None) -> None:
-    """Print a table of calls in the given order, and what the grades in it mean."""
+    """Print calls in the given order, as a table where there is room for one, and what the grades in it mean."""
     shown = list(records)
     console = console or _console()
-    narrow = console.width < _NARROW
-    table = Table(box=box.SIMPLE_HEAD, leading=1, padding=(0, 1), pad_edge=False)
-    table.add_column("Ended", no_wrap=True)
-    table.add_column("Call", no_wrap=True, overflow="ellipsis", max_width=20 if narrow else 32)
-    table.add_column("Outcome", no_wrap=True)
-    table.add_column("Trunk", no_wrap=True, overflow="ellipsis", max_width=16 if narrow else 24)
-    table.add_column("What happened (known by), and what to do", overflow="fold")
-    for record in shown:
-        told = Text("\n").join(part for part in (_status(record), _meaning(record), _hint(record)) if part)
-        table.add_row(
-            _when(record, "%d %b\n%H:%M:%S"), _who(record, "\n"), _outcome(record), _route(record, "\n"), told
-        )
-    console.print(table)
+    if console.width < _TABLE_WIDTH:
+        print_live(shown, console)
+        console.print()
+    else:
+        console.print(_table(shown))
     grades = dict.fromkeys(record.evidence.grade for record in shown)
     for grade in sorted(grades, key=list(Grade).index):
         console.print(Text(f"{grade.value}: {_GRADES[grade]}", "dim"))
@@ -69,18 +61,17 @@ def print_live(records: Iterable[CallRecord], console: Console | None = None) ->
     """Print calls as they come, a few lines each."""
     console = console or _console()
     for record in records:
-        head = Text.assemble(_when(record, "%H:%M:%S "), _padded(_outcome(record), 11), _who(record, " "))
+        call = _who(record, " ")
         if record.attempts:
-            head.append(" via ", "dim").append_text(_route(record, " "))
-        console.print(head, soft_wrap=True)
-        for part in (_status(record), _meaning(record), _hint(record)):
-            if part:
-                console.print(Padding(part, (0, 0, 0, _LIVE_INDENT), expand=False))
+            call.append(" via ", "dim").append_text(_route(record, " "))
+        console.print(_hanging(_when(record, "%d %b %H:%M:%S  "), _padded(_outcome(record), 11), call))
+        for part in _told(record):
+            console.print(Padding(part, (0, 0, 0, _LIVE_INDENT), expand=False))
 
 
 def print_remark(level: str, text: str, console: Console | None = None) -> None:
     """Print one thing the operator should know; ``level`` is ok, note or problem."""
-    (console or _console()).print(Text.assemble((f"{level:<8}", _LEVEL_STYLES.get(level, "")), plain(text)))
+    (console or _console()).print(_hanging(Text(f"{level:<8}", _LEVEL_STYLES.get(level, "")), Text(plain(text))))
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
@@ -95,6 +86,29 @@ def print_report(report: Report, console: Console | None = None) -> None:
             console.print(Text(f"        {plain(line)}", "cyan"), soft_wrap=True)
 
     _print_evidence(report.evidence, console)
+
+
+def _table(records: Iterable[CallRecord]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, leading=1, padding=(0, 1), pad_edge=False)
+    table.add_column("Ended", no_wrap=True)
+    table.add_column("Call", no_wrap=True, overflow="ellipsis", max_width=32)
+    table.add_column("Outcome", no_wrap=True)
+    table.add_column("Trunk", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("What happened (known by), and what to do", overflow="fold")
+    for record in records:
+        when, told = _when(record, "%d %b\n%H:%M:%S"), Text("\n").join(_told(record))
+        table.add_row(when, _who(record, "\n"), _outcome(record), _route(record, "\n"), told)
+    return table
+
+
+def _hanging(*parts: Text) -> Table:
+    """Return a line of which only the last part is wrapped, below itself."""
+    line = Table.grid()
+    for _ in parts[1:]:
+        line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(*parts)
+    return line
 
 
 def _print_evidence(evidence: Iterable[Evidence], console: Console) -> None:
@@ -137,12 +151,19 @@ def _outcome(record: CallRecord) -> Text:
     return Text(record.outcome.value, _OUTCOME_STYLES[record.outcome])
 
 
+def _told(record: CallRecord) -> list[Text]:
+    """Return what happened and what to do, a line each."""
+    parts = (_status(record), _meaning(record), _hint(record))
+    return [part for part in parts if part]
+
+
 def _status(record: CallRecord) -> Text:
-    """Return the status and how it is known; for a rescued call what had failed before, too."""
+    """Return the status and how it is known; for a rescued call what had failed before, too; and what is missing."""
     failed = [status(attempt.sip) for attempt in record.attempts if attempt.disposition != record.disposition]
     before = [f"{text}, then " for text in failed if text] if record.outcome is Outcome.RESCUED else []
     told = "".join(before) + (status(record.sip) or record.disposition.replace("_", " "))
-    return Text.assemble((told, "bold"), (f" ({record.evidence.grade.value})", "dim"))
+    grade = (f" ({record.evidence.grade.value})", "dim")
+    return Text.assemble((told, "bold"), grade, ("  partial: not heard as a whole" * record.partial, "yellow"))
 
 
 def _meaning(record: CallRecord) -> Text:

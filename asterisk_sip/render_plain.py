@@ -51,7 +51,8 @@ _FORMULA = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
 _JOINERS = "\u200c\u200d"  # invisible, but a part of how names are written
-_WIDTH = 100
+WIDTH = 100
+"""How long a line of text may get where the terminal does not say."""
 
 
 def plain(text: object) -> str:
@@ -93,16 +94,22 @@ def status(sip: SipStatus) -> str:
     return ""
 
 
-def explained(entries: list[dict[str, Any]]) -> str:
-    """Return what the catalogue says about codes and causes, for a person."""
-    return "\n\n".join("\n".join(_explained(entry)) for entry in entries) + "\n"
+def explained(entries: list[dict[str, Any]], width: int = WIDTH) -> str:
+    """Return what the catalogue says about codes and causes, for a person, in lines of ``width`` at most."""
+    return "\n\n".join("\n".join(_wrapped(_explained(entry), width)) for entry in entries) + "\n"
 
 
-def found(entries: list[dict[str, Any]]) -> str:
-    """Return one line a code or cause: what it is called and means."""
-    return "".join(
-        f"{_name(entry):<36}  {textwrap.shorten(entry['meaning'], _WIDTH, placeholder=' …')}\n" for entry in entries
-    )
+def found(entries: list[dict[str, Any]], width: int = WIDTH) -> str:
+    """Return what each code or cause is called and means, in lines of ``width`` at most."""
+    indent = " " * (min(max(len(_name(entry)) for entry in entries), width // 3) + 2)
+    lines = []
+    for entry in entries:
+        name, meaning = _name(entry), textwrap.wrap(entry["meaning"], width - len(indent))
+        if len(name) > len(indent) - 2:  # too long to have its meaning beside it
+            lines += [name, *(indent + line for line in meaning)]
+        else:
+            lines += [name.ljust(len(indent)) + meaning[0], *(indent + line for line in meaning[1:])]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -145,22 +152,23 @@ def _explained(entry: dict[str, Any]) -> Iterator[str]:
     )
     lang = entry["lang"]
     yield ""
-    yield from _wrapped(entry["meaning"], "  ")
+    yield f"  {entry['meaning']}"
     for key in ("causes", "next_steps"):
         if entry.get(key):
             yield from _points(label("heading", key, lang), entry[key])
     yield ""
     fault = entry["fault"]
-    yield from _wrapped(f"{label('heading', 'fault', lang)}: {fault['label']}. {fault['reason']}", "  ")
+    yield f"  {label('heading', 'fault', lang)}: {fault['label']}. {fault['reason']}"
     if sip:
         of_class = entry["class_retry"]  # "Yes: ...", "No: ...": shown where it agrees with the code's own
         retry = label("retry", entry["retry"], lang)
         agrees = of_class.casefold().startswith(f"{retry.casefold()}:")
         shown = of_class if agrees else retry.capitalize() + "."
-        yield from _wrapped(f"{label('heading', 'retry', lang)}: {shown}", "  ")
+        yield f"  {label('heading', 'retry', lang)}: {shown}"
     disposition = f"{entry['disposition_label']} ({entry['disposition']})"
-    yield from _wrapped(f"{label('heading', 'disposition', lang)}: {disposition}", "  ")
-    yield from _wrapped(_mapping(entry), "  ")
+    yield f"  {label('heading', 'disposition', lang)}: {disposition}"
+    if mapping := _mapping(entry):
+        yield f"  {mapping}"
     for rule in entry.get("overrides", ()):
         yield ""
         yield from _rule(rule)
@@ -178,9 +186,9 @@ def _rule(rule: dict[str, Any]) -> Iterator[str]:
     yield ""
     for label_, key in (("", "meaning"), ("Whose side: ", "fault"), ("Why: ", "reason"), ("What to do: ", "hint")):
         if rule[key] is not None:
-            yield from _wrapped(plain(f"{label_}{rule[key]}"), "  ")
+            yield plain(f"  {label_}{rule[key]}")
     if rule["disposition"] is not None:
-        yield from _wrapped(f"Recorded as: {rule['disposition']}", "  ")
+        yield f"  Recorded as: {rule['disposition']}"
 
 
 def _mapping(entry: dict[str, Any]) -> str:
@@ -201,9 +209,11 @@ def _points(title: str, texts: list[str]) -> Iterator[str]:
     yield ""
     yield f"  {title}"
     for text in texts:
-        yield from _wrapped(text, "    ", "  - ")
+        yield f"  - {text}"
 
 
-def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
-    begin = indent if first is None else first.rjust(len(indent))
-    return textwrap.wrap(text, _WIDTH, initial_indent=begin, subsequent_indent=indent, break_on_hyphens=False)
+def _wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Break lines that are too long, and go on below the beginning of their text."""
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip(" -")))
+        yield from textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]

@@ -270,7 +270,7 @@ async def test_a_peer_that_speaks_no_http_is_told_as_such() -> None:
 
 async def test_no_asterisk_at_all_is_a_lost_link(pbx: ScriptedAri) -> None:
     await pbx.stop()
-    await fails_to_open(pbx, LinkLostError, "no connection: ")
+    await fails_to_open(pbx, LinkLostError, "no connection: Connection refused")
 
 
 @pytest.mark.parametrize("host", ["pbx..example.org", f"{'x' * 64}.example.org", "pbx.invalid"])

@@ -91,12 +91,25 @@ class TestCalls:
         assert "one of 487, 600 (candidates)" in out
         assert "only a cause is known" in out
 
-    @pytest.mark.parametrize("width", [100, 130, 160])
-    def test_the_table_keeps_to_its_width(self, width: int) -> None:
+    @pytest.mark.parametrize("width", [60, 80, 119, 120, 130, 160])
+    def test_the_listing_keeps_to_its_width_and_cuts_no_number(self, width: int) -> None:
         out = io.StringIO()
         render.print_calls([failed(1), rescued(2), HOSTILE], Console(file=out, width=width, highlight=False))
         assert max(map(len, out.getvalue().splitlines())) <= width
-        assert "+4930123456" in out.getvalue()
+        assert out.getvalue().count("101 Alice") == out.getvalue().count("+4930123456") == 2
+
+    @pytest.mark.parametrize("width", [80, 140])
+    def test_a_call_that_was_not_heard_as_a_whole_says_so(self, width: int) -> None:
+        out = io.StringIO()
+        partial = replace(failed(1), partial=True)
+        render.print_calls([partial, failed(2)], Console(file=out, width=width, highlight=False))
+        assert out.getvalue().count("partial: not heard as a whole") == 1
+
+    def test_of_a_fleet_one_pbx_can_be_picked(self, shown: Shown, tmp_path: Path) -> None:
+        path = tmp_path / "calls.db"
+        asyncio.run(write(path, failed(1), replace(failed(2), pbx="other")))
+        out, _ = shown("calls", "--store", path, "--pbx", "other", "--format", "json")
+        assert [record.pbx for record in records_of(out)] == ["other"]
 
     @pytest.mark.parametrize(
         ("options", "numbers"),
@@ -280,6 +293,15 @@ class TestTail:
 
 
 class TestExplain:
+    @pytest.mark.parametrize("words", [["608"], ["q850:58"], ["--search", "codec"]])
+    @pytest.mark.parametrize("width", [60, 80, 100])
+    def test_it_keeps_to_the_width_of_the_terminal(
+        self, shown: Shown, monkeypatch: pytest.MonkeyPatch, words: list[str], width: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        out, _ = shown("explain", *words)
+        assert width - 15 < max(map(len, out.splitlines())) <= width
+
     @pytest.mark.parametrize("words", [["486"], ["busy", "here"], ["SIP/2.0", "486", "Busy", "Here"]])
     def test_it_says_what_a_code_means_and_what_to_do(self, shown: Shown, words: list[str]) -> None:
         out, err = shown("explain", *words)

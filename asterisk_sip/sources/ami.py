@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from asterisk_sip.errors import AuthError, LinkLostError, WireError
 from asterisk_sip.sources import ami_wire
 from asterisk_sip.sources.ami_protocol import ActionManager, WireProtocol
-from asterisk_sip.sources.keeper import LinkedSource, tls_context, why_no_tls
+from asterisk_sip.sources.keeper import LinkedSource, tls_context, why_no_tls, why_unreachable
 from asterisk_sip.sources.listener import Listener, Losses
 
 __all__ = ["AmiLink", "AmiSettings", "AmiSource", "Listener", "Losses"]
@@ -123,7 +123,7 @@ class AmiLink:
         except ssl.SSLError as error:
             raise LinkLostError(why_no_tls(error)) from error
         except OSError as error:
-            raise LinkLostError(f"no connection: {error.strerror or error}") from error
+            raise LinkLostError(why_unreachable(error)) from error
         except UnicodeError as error:  # a name that DNS cannot even be asked for: an empty or overlong label
             raise LinkLostError(f"no connection: {settings.host!r} is no host name") from error
 

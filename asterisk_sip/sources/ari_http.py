@@ -16,7 +16,7 @@ import aiohttp
 from asterisk_sip.errors import AuthError, LinkLostError, SourceError, WireError
 from asterisk_sip.sources.ari_settings import AriSettings
 from asterisk_sip.sources.ari_stream import CLOSED, Answered
-from asterisk_sip.sources.keeper import tls_context, why_no_tls
+from asterisk_sip.sources.keeper import tls_context, why_no_tls, why_unreachable
 
 CLOSE_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 1 << 26
@@ -144,8 +144,7 @@ def why_lost(error: BaseException) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return CLOSED
     if isinstance(error, aiohttp.ClientOSError):
-        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        return f"no connection: {cause.strerror or cause}"
+        return why_unreachable(error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
     return f"no connection: {error or type(error).__name__}"
 
 

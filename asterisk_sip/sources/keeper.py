@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -174,3 +175,12 @@ def why_no_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: the certificate is not trusted: {error.verify_message or error}"
     return f"TLS: {error.reason or error} (is it TLS that is spoken there?)"
+
+
+def why_unreachable(error: OSError) -> str:
+    """Return what to tell an operator of a connection that was not made: the words of the operating system.
+
+    asyncio puts words of its own in their place ("Connect call failed"); name resolution has its own numbers, below 0.
+    """
+    words = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+    return f"no connection: {words or error}"
