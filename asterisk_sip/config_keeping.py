@@ -9,6 +9,18 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from asterisk_sip.config_types import Derived, FilePath, Secret, Section, without
 
+Days = Annotated[int | None, Field(ge=1, le=36_500)]
+
+
+class RetentionConfig(Section):
+    """When what was recorded is forgotten; what is not set is kept for ever."""
+
+    max_age_days: Days = None
+    max_size_mb: int | None = Field(None, ge=16, le=1_048_576)
+    answered_ids_days: Days = 30
+    totals_days: Days = None
+    gaps_days: Days = None
+
 
 class PrivacyConfig(Section):
     """What becomes of the numbers and names of people before a record is written anywhere."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator, model_validator
 
 from asterisk_sip.config_doors import PbxConfig
-from asterisk_sip.config_keeping import PrivacyConfig
+from asterisk_sip.config_keeping import PrivacyConfig, RetentionConfig
 from asterisk_sip.config_keys import key_paths, shown
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
@@ -129,6 +129,7 @@ class Config(Section):
     journal: JournalConfig | None = None
     sink: SinksConfig = SinksConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    retention: RetentionConfig = RetentionConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()

@@ -20,6 +20,7 @@ from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config, LogConfig
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
+from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
@@ -42,7 +43,7 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
-        async with journal_kept(config.journal) as journal:
+        async with journal_kept(config.journal) as journal, kept(config, store):
             await _serve(config, store, journal, on_stored)
     finally:
         await store.close()
@@ -54,7 +55,8 @@ async def _collect(config: Config, collector: CollectorConfig) -> None:
     except ImportError as error:
         reason = "needs a client: pip install 'asterisk-sip[nats]'"
         raise ConfigError("the configuration", [("collector", reason)]) from error
-    await daemon_nats.collect(config, collector, stop_event())
+    async with kept(config):
+        await daemon_nats.collect(config, collector, stop_event())
 
 
 async def _serve(

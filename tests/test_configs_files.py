@@ -94,6 +94,10 @@ def test_what_the_sample_has_switched_off_has_no_default_or_is_in_a_table_that_i
         "pbx[].ami.server_name",
         "store.url",
         "store.password_file",
+        "retention.max_age_days",
+        "retention.max_size_mb",
+        "retention.totals_days",
+        "retention.gaps_days",
         "privacy.region",
         "privacy.key_file",
     }

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.errors import StoreError
 
+from .retention import Bounds, Swept
+
 Counted = Literal["calls", "attempts"]
 Dimension = Literal["minute", "hour", "pbx", "direction", "trunk", "outcome", "disposition", "sip_code", "pdd"]
 Keep = Literal["failures", "all"]
@@ -172,6 +174,9 @@ class Store(Protocol):
 
         Raises ValueError for what is not counted together, see `TotalsQuery`.
         """
+
+    async def sweep(self, bounds: Bounds) -> Swept:
+        """Forget what is past its bounds, the oldest first, in small steps that let writers through."""
 
 
 def gap_json(gap: Gap) -> dict[str, str | bool | None]:

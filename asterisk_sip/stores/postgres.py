@@ -15,9 +15,10 @@ from asterisk_sip.errors import StoreError
 
 from . import postgres_schema as schema
 from . import postgres_server as server
-from . import rollups
+from . import postgres_sweep, rollups
 from .answers import Answers
 from .base import Batch, Keep, ended_at, microseconds
+from .retention import Bounds, Swept
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
 from .statements import Statements
 
@@ -85,6 +86,22 @@ class PostgresStore(Answers):
         """Return the position of the call written last, 0 when none ever was."""
         rows = await self._select(select(schema.writing.c.position))
         return int(rows[0].position)
+
+    async def sweep(self, bounds: Bounds) -> Swept:
+        """Forget what is past its bounds: whole months at once, the rest in small steps."""
+        self._check_open()
+        with server.errors_of(self.place):
+            async with self._read_engine.connect() as connection:
+                months = await connection.run_sync(schema.partitions)
+        return await postgres_sweep.sweep(bounds, self._change, months)
+
+    async def _change(self, step: postgres_sweep.Step) -> int:
+        """Do something in one transaction of its own, between batches."""
+        async with self._turn:
+            self._months.clear()  # one may be dropped
+            with server.errors_of(self.place):
+                async with self._write_engine.begin() as connection:
+                    return await step(connection)
 
     async def _select(self, query: Select[Any]) -> list[Any]:
         self._check_open()

@@ -158,21 +158,21 @@ def month_of(at_us: int) -> str:
 
 def partition(month: str) -> Iterable[str]:
     """Return the statements that give a month its partitions. They are attached: that stops no reader."""
-    low, high = _bounds(month)
+    low, high = bounds(month)
+    first = "MINVALUE" if low is None else low
+    end = "MAXVALUE" if high is None else high
     for table in (calls, attempts):
         name = f"{table.name}_{month}"
         yield f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
-        yield f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})"
+        yield f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"
 
 
-def _bounds(month: str) -> tuple[str, str]:
-    first = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
-    last = datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+def bounds(month: str) -> tuple[int | None, int | None]:
+    """Return the first time of a month and the first after it, in microseconds; None for what has no bound."""
     if month == "before":
-        return "MINVALUE", str(microseconds(first))
+        return None, microseconds(datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC))
     if month == "after":
-        return str(microseconds(last)), "MAXVALUE"
+        return microseconds(datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC)), None
     year, number = map(int, month.split("_"))
     begin = datetime(year, number, 1, tzinfo=UTC)
-    end = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
-    return str(microseconds(begin)), str(microseconds(end))
+    return microseconds(begin), microseconds(datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC))

@@ -22,6 +22,7 @@ TABLES = (totals, minute_totals, hour_totals, minute_pdd, hour_pdd)
 _BY_MINUTE = (minute_pdd, minute_totals, totals)  # narrowest first
 _BY_HOUR = (hour_pdd, hour_totals)
 _MINUTES = 60
+_HOUR_US = 3_600_000_000
 
 
 def rows(detail: Counts, delays: Counts) -> dict[str, list[Key]]:
@@ -36,6 +37,21 @@ def rows(detail: Counts, delays: Counts) -> dict[str, list[Key]]:
         minute_pdd.name: _flat(delays),
         hour_pdd.name: _flat(_sums(delays, lambda key: (key[0] // _MINUTES, *key[1:]))),
     }
+
+
+def kept_by() -> list[tuple[str, str, str | None]]:
+    """Return (table, unit of time, what is counted) for every range of keys in the order of time; None: everything."""
+    return [
+        (table.name, "minute" if "minute" in table.columns else "hour", counted)
+        for table in TABLES
+        for counted in (("calls", "attempts") if "counted" in table.columns else (None,))
+    ]
+
+
+def first_kept(unit: str, at_us: int) -> int:
+    """Return the first minute or hour to keep, where what was before a time is forgotten. Hours are kept whole."""
+    hour = at_us // _HOUR_US
+    return hour if unit == "hour" else hour * _MINUTES
 
 
 def by_minute(needed: Iterable[Dimension]) -> Table:

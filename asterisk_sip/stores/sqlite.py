@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, create_engine
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -18,9 +18,10 @@ from sqlalchemy.pool import NullPool, QueuePool
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 
-from . import outbox, rollups, sqlite_file
+from . import outbox, rollups, sqlite_file, sqlite_sweep
 from .answers import Answers
 from .base import Batch, Keep, microseconds
+from .retention import Bounds, Swept
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
 from .schema import answered_ids, attempts, calls, gaps, listened, open_calls
 from .spool import Cursor, Delivery
@@ -79,29 +80,47 @@ class SqliteStore(Answers):
 
     async def deliveries(self, after: int, limit: int) -> list[Delivery]:
         """Return what stands in the outbox behind a position, oldest first."""
-        return await self._read(lambda connection: outbox.after(connection, after, limit))
+        return await self.read(lambda connection: outbox.after(connection, after, limit))
 
     async def cursor(self, sink: str) -> Cursor:
         """Return how far a sink has come; one that was never there begins with what comes from now on."""
-        return await self._read(lambda connection: outbox.cursor(connection, sink))
+        return await self.read(lambda connection: outbox.cursor(connection, sink))
 
     async def move_cursor(self, sink: str, cursor: Cursor) -> None:
         """Note how far a sink has come. Durable when it returns."""
-        await self._change(lambda writer: outbox.move(writer, sink, cursor))
+        await self.change(lambda writer: outbox.move(writer, sink, cursor))
 
     async def trim(self, position: int) -> None:
         """Forget what stands at a position and before it, a slice at a time: no write waits long for it."""
-        while await self._change(lambda writer: outbox.trim(writer, position)):
+        while await self.change(lambda writer: outbox.trim(writer, position)):
             pass
 
-    async def _read(self, work: Callable[[Connection], Answer]) -> Answer:
+    async def sweep(self, bounds: Bounds) -> Swept:
+        """Forget what is past its bounds, the oldest first; every write gets its turn in between."""
+        return await sqlite_sweep.sweep(self, bounds)
+
+    async def settle(self, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> bool:
+        """Bring what is in the write-ahead log into the file; return whether all of it is.
+
+        TRUNCATE empties the log too, and waits for readers, which keeps writers waiting.
+        """
+
+        def settled() -> bool:
+            busy, logged, done = self._open_writer().execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            return not busy and bool(logged == done)
+
+        return await self._run(self._writing, settled)
+
+    async def read(self, work: Callable[[Connection], Answer]) -> Answer:
+        """Ask something, beside the writer."""
+
         def read() -> Answer:
             with self._read_engine.connect() as connection:
                 return work(connection)
 
         return await self._run(self._reading, read)
 
-    async def _change(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    async def change(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Change something in one transaction of its own."""
 
         def change() -> Answer:
@@ -163,7 +182,7 @@ class SqliteStore(Answers):
         return len(new)
 
     async def _select(self, query: Select[Any]) -> list[Any]:
-        return await self._read(lambda connection: list(connection.execute(query)))
+        return await self.read(lambda connection: list(connection.execute(query)))
 
     def _last_position(self) -> int:
         with self._read_engine.connect() as connection:

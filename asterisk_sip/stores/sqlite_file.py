@@ -45,6 +45,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     Raises sqlite3.Error, and StoreError where the file system cannot do that.
     """
     connection = _connect(path, "mode=rw")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: what is deleted can be given back
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         connection.close()
