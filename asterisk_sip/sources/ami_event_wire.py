@@ -92,11 +92,15 @@ _ESCAPED = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
 _ESCAPE = re.compile(r"""\\([abfnrtv\\'"?])""")
 
 
-_LONGEST_NUMBER = 9  # a cause or a status; digits without end are nobody's number
+_LONGEST_NUMBER = 9  # digits of a cause or a status; more make the message unreadable
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError("a number without end")
+    return int(text)
 
 
 def _cause(headers: Headers) -> int | None:
