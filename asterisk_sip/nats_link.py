@@ -23,6 +23,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from asterisk_sip.errors import BrokerError
 
@@ -141,7 +142,7 @@ def broker_errors() -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """Say in plain words why NATS does not do something."""
-    if isinstance(error, nats.errors.NoRespondersError | nats.errors.NoServersError):
+    if isinstance(error, nats.errors.NoRespondersError | nats.errors.NoServersError | ServiceUnavailableError):
         return "no server answers"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
