@@ -74,7 +74,7 @@ def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
     table = csv.writer(out)
     table.writerow(CSV_COLUMNS)
     for record in records:
-        table.writerow([_cell(value) for value in _flat(record)])
+        table.writerow([cell(value) for value in _flat(record)])
 
 
 def route(record: CallRecord) -> list[str]:
@@ -129,7 +129,8 @@ def _flat(record: CallRecord) -> tuple[Any, ...]:
     )
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value for a spreadsheet: a text it would run as a formula begins with an apostrophe."""
     if not isinstance(value, str):
         return value
     shown = plain(value)

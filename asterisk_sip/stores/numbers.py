@@ -1,0 +1,94 @@
+"""Asks a store for what the numbers of `calls.kpi` are computed from, and for how complete it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from asterisk_sip.calls.kpi import MIN_COUNT, By, Counts, Group, kpis
+from asterisk_sip.calls.model import to_json
+
+from .base import Counted, Dimension, Gap, Store, Total, TotalsQuery
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+_MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersQuery:
+    """Which numbers: of which window, ``since`` included and ``until`` not, grouped by what, in steps of what length.
+
+    ``trunk`` is a pattern as in `TotalsQuery`. Below ``least`` in its denominator a ratio has no value.
+    """
+
+    since: datetime
+    until: datetime
+    by: tuple[By, ...] = ()
+    step: timedelta | None = None
+    pbx: str | None = None
+    trunk: str | None = None
+    least: int = MIN_COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers, and the gaps that touch their window."""
+
+    groups: list[Group]
+    gaps: list[Gap]
+
+
+async def numbers(store: Store, query: NumbersQuery) -> Numbers:
+    """Return the numbers of a window. Raises StoreError, and ValueError for a step that is no whole minutes."""
+    unit = _unit(query)
+
+    async def totals(counted: Counted, *names: Dimension) -> list[Total]:
+        by = tuple(dict.fromkeys((*unit, "trunk", *query.by, *names)))
+        return await store.totals(TotalsQuery(query.since, query.until, counted, by, query.pbx, query.trunk))
+
+    counts = Counts(
+        await totals("attempts", "disposition", "sip_code"),
+        await totals("calls", "outcome"),
+        None if "direction" in query.by else await totals("attempts", "pdd"),
+    )
+    groups = kpis(counts, query.by, query.step, query.least, query.since)
+    return Numbers(groups, await store.gaps(query.since, query.until, query.pbx))
+
+
+def group_json(group: Group, query: NumbersQuery) -> dict[str, Any]:
+    """Return a group as plain data; ratios by name, and the dimensions asked for by theirs."""
+    failures = group.failures
+    return {
+        "at": to_json(group.at),
+        **dict(zip(query.by, group.key, strict=True)),
+        "attempts": group.attempts,
+        "calls": group.calls,
+        "ratios": {ratio.name: to_json(ratio) for ratio in group.ratios},
+        "pdd": to_json(group.pdd),
+        "acd": to_json(group.acd),
+        "failures": {
+            "total": failures.total,
+            "by_class": _named(failures.by_class),
+            "by_code": _named(failures.by_code),
+            "by_disposition": dict(failures.by_disposition),
+            "by_fault": dict(failures.by_fault),
+        },
+    }
+
+
+def _unit(query: NumbersQuery) -> tuple[Dimension, ...]:
+    step = query.step
+    if step is None:
+        return ()
+    if step < _MINUTE or step % _MINUTE:
+        raise ValueError("a step is one minute or more, in whole minutes")
+    if (query.until - query.since) / step > _MOST_STEPS:
+        raise ValueError(f"the window has more than {_MOST_STEPS} steps; make the steps longer")
+    on_the_hour = query.since.minute == query.since.second == query.since.microsecond == 0
+    return ("hour",) if step % _HOUR == timedelta() and on_the_hour else ("minute",)
+
+
+def _named(counts: Mapping[int, int]) -> dict[str, int]:
+    return {"unknown" if number == 0 else str(number): count for number, count in counts.items()}

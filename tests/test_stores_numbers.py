@@ -1,0 +1,75 @@
+"""The numbers of a filled store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.stores.base import Batch, Gap
+from asterisk_sip.stores.numbers import Numbers, NumbersQuery, numbers
+from asterisk_sip.stores.sqlite import SqliteStore
+
+from .call_records import BEGAN, BUSY, abandoned, answered, failed, rescued
+
+HOUR = timedelta(hours=1)
+GAP = Gap("g", "pbx", "ami", BEGAN, BEGAN + HOUR / 10, "reset")
+
+
+async def asked(path: Path, query: NumbersQuery, records: list[CallRecord]) -> Numbers:
+    store = SqliteStore(path / "calls.db")
+    await store.open()
+    try:
+        await store.write(Batch(records, gaps=[GAP]))
+        return await numbers(store, query)
+    finally:
+        await store.close()
+
+
+RECORDS = [failed(1), failed(2, sip=BUSY, trunk="carrier-b"), rescued(3), abandoned(4), answered(5), answered(3700)]
+
+
+async def test_calls_and_attempts_become_numbers(tmp_path: Path) -> None:
+    found = await asked(tmp_path, NumbersQuery(BEGAN, BEGAN + 2 * HOUR, by=("trunk",), least=1), RECORDS)
+    told = {
+        group.key: {ratio.name: (ratio.numerator, ratio.denominator) for ratio in group.ratios}
+        for group in found.groups
+    }
+    assert told["carrier-a",] == {
+        "asr": (2, 5),
+        "ner": (2, 5),
+        "ser": (2, 5),
+        "seer": (2, 5),
+        "isa": (2, 5),
+        "rescue": (0, 1),
+    }
+    assert told["carrier-b",]["ner"] == (2, 2)
+    assert told["carrier-b",]["rescue"] == (1, 2)
+    assert [group.acd.mean_s for group in found.groups] == [1.0, 1.0]
+    assert [gap.id for gap in found.gaps] == ["g"]
+
+
+@pytest.mark.parametrize("step", [HOUR, timedelta(minutes=30)])
+async def test_steps_of_hours_and_of_minutes(tmp_path: Path, step: timedelta) -> None:
+    found = await asked(tmp_path, NumbersQuery(BEGAN, BEGAN + 2 * HOUR, step=step), RECORDS)
+    assert [(group.at, group.attempts) for group in found.groups] == [(BEGAN, 6), (BEGAN + HOUR, 1)]
+
+
+async def test_delays_are_not_told_apart_by_direction(tmp_path: Path) -> None:
+    query = NumbersQuery(BEGAN, BEGAN + 2 * HOUR, by=("pbx", "direction"))
+    (group,) = (await asked(tmp_path, query, RECORDS)).groups
+    assert group.key == ("pbx", "outbound")
+    assert group.pdd is None
+
+
+@pytest.mark.parametrize("step", [timedelta(seconds=90), timedelta(seconds=1), timedelta(), -HOUR])
+async def test_a_step_is_whole_minutes(tmp_path: Path, step: timedelta) -> None:
+    with pytest.raises(ValueError, match="whole minutes"):
+        await asked(tmp_path, NumbersQuery(BEGAN, BEGAN + HOUR, step=step), [])
+
+
+async def test_a_window_of_too_many_steps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="more than"):
+        await asked(tmp_path, NumbersQuery(BEGAN, BEGAN + 1000 * 24 * HOUR, step=timedelta(minutes=1)), [])
