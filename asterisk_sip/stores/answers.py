@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Select
@@ -16,6 +17,7 @@ from . import queries
 from .base import CallQuery, Gap, OpenCall, Total, TotalsQuery, from_microseconds
 
 _UNITS = {"minute": 60_000_000, "hour": 3_600_000_000}
+_FIELDS = Total._fields
 
 
 class Answers(ABC):
@@ -68,11 +70,11 @@ def _gap(row: Any) -> Gap:
 
 def _totals(names: tuple[str, ...], rows: list[Any]) -> list[Total]:
     """Return totals of rows that hold what was asked ``by``, then the sums. There may be many thousands."""
-    units = [(names.index(name), length_us) for name, length_us in _UNITS.items() if name in names]
-    fields = (*names, "total", "talk_ms")
-    if not units:
-        return [Total(**dict(zip(fields, row, strict=True))) for row in rows]
-    ((place, length_us),) = units
+    unit = next((name for name in names if name in _UNITS), None)
+    fields = (*names, "total", "talk_ms", None, unit)  # behind each row: None, and the begin of the unit as a time
+    columns = itemgetter(*(-1 if name == unit else fields.index(name if name in fields else None) for name in _FIELDS))
+    if unit is None:
+        return [Total._make(columns((*row, None, None))) for row in rows]
+    place, length_us = names.index(unit), _UNITS[unit]
     begins = {number: from_microseconds(number * length_us) for number in {row[place] for row in rows}}
-    name = names[place]
-    return [Total(**{**dict(zip(fields, row, strict=True)), name: begins[row[place]]}) for row in rows]
+    return [Total._make(columns((*row, None, begins[row[place]]))) for row in rows]

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     inspect,
+    select,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -125,19 +126,39 @@ def check(connection: Connection, place: str) -> bool:
 
 def check_readable(connection: Connection, place: str) -> None:
     """Raise StoreError when the calls cannot be read with the current schema, MissingStoreError when there is none."""
-    if not check(connection, place):
-        raise MissingStoreError(f"{place}: nothing has been written there yet")
+    if check(connection, place):
+        return
+    if _made(connection):
+        raise StoreError(
+            f"{place}: written by an older asterisk-sip; start the daemon once, it brings the database up to date"
+        )
+    raise MissingStoreError(f"{place}: nothing has been written there yet")
 
 
 def bring_up_to_date(connection: Connection, place: str) -> None:
-    """Make the tables, unless they are there. In the caller's transaction: a crash leaves everything as it was."""
+    """Make or migrate the tables, unless they are current.
+
+    In the caller's transaction: a crash leaves everything as it was. New tables are made as ``metadata`` has them; the
+    migrations take those of an older schema from there on.
+    """
     if check(connection, place):
         return
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    if not check(connection, place):  # another program may have been first
-        metadata.create_all(connection, checkfirst=False)
-        connection.execute(writing.insert(), {"only": True, "position": 0})
-        connection.execute(version.insert(), {"version_num": schema.REVISIONS[-1]})
+    if check(connection, place):  # another program was first
+        return
+    if _made(connection):
+        from . import migrations  # noqa: PLC0415  # alembic takes longer to load than all the rest
+
+        connection.execute(select(writing).with_for_update())  # who is writing a batch finishes it first
+        migrations.migrate(connection, schema.REVISIONS[-1])
+        return
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(writing.insert(), {"only": True, "position": 0})
+    connection.execute(version.insert(), {"version_num": schema.REVISIONS[-1]})
+
+
+def _made(connection: Connection) -> bool:
+    return inspect(connection).has_table(schema.VERSION_TABLE)
 
 
 def partitions(connection: Connection) -> set[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from asterisk_sip.errors import StoreError
 
+from . import sqlite_backup
 from .base import MissingStoreError
 from .schema import REVISIONS, VERSION_TABLE
 
@@ -78,12 +79,12 @@ def check_schema(connection: Connection, path: Path) -> bool:
 
     Raises StoreError when it is newer than this program, or when the file belongs to another program.
     """
-    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    tables = _tables(connection)
     if not tables:
         return False
     if VERSION_TABLE not in tables or "calls" not in tables:
         raise StoreError(f"{path}: this is the database of another program; name a file of its own for the calls")
-    revision = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608  # a constant
+    revision = revision_of(connection)
     if revision not in REVISIONS:
         raise StoreError(
             f"{path}: written by a newer asterisk-sip (its schema is {revision}, this program knows up to"
@@ -92,8 +93,19 @@ def check_schema(connection: Connection, path: Path) -> bool:
     return bool(revision == REVISIONS[-1])
 
 
+def revision_of(connection: Connection) -> str | None:
+    """Return the schema of a file of ours, None when it has no tables yet."""
+    if not _tables(connection):
+        return None
+    return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608  # a constant
+
+
 def bring_up_to_date(connection: Connection, path: Path) -> None:
-    """Make or migrate the tables, unless they are current. In one transaction: a crash leaves the schema as it was."""
+    """Make or migrate the tables, unless they are current. In one transaction: a crash leaves the schema as it was.
+
+    Before tables are migrated, the file is copied beside itself, see ``sqlite_backup``. Raises StoreError, also when
+    there is no room for the copy.
+    """
     current = check_schema(connection, path)
     connection.rollback()  # ends what reading began
     if current:
@@ -101,8 +113,12 @@ def bring_up_to_date(connection: Connection, path: Path) -> None:
     from .migrations import migrate  # noqa: PLC0415  # alembic takes longer to load than all the rest
 
     with immediate(connection):
-        if not check_schema(connection, path):  # another process may have been first
-            migrate(connection, REVISIONS[-1])
+        if check_schema(connection, path):  # another process was first
+            return
+        before = revision_of(connection)
+        if before is not None:
+            sqlite_backup.keep(path, before)
+        migrate(connection, REVISIONS[-1])
 
 
 def check_readable(connection: Connection, path: Path) -> None:
@@ -146,6 +162,10 @@ def errors_of(path: Path) -> Iterator[None]:
         raise _error(path, error.orig) from error
     except (sqlite3.Error, OSError) as error:
         raise _error(path, error) from error
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
 
 
 def _reading(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -1,7 +1,8 @@
 """``make bench``: every figure as a ratio to another of the same run, printed and written to its page in docs/.
 
-``python -m tests.bench [readers] [live] [million] [fleet]``; without a name the first two, about five minutes.
-``million`` is ten minutes and four gigabytes of disk; ``fleet`` is a minute, and needs what the tests need.
+``python -m tests.bench [readers] [live] [million] [fleet] [store]``; without a name the first two, about five minutes.
+``million`` is ten minutes and four gigabytes of disk; ``fleet`` is a minute, and needs what the tests need; ``store``
+needs that and twelve gigabytes, for a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.bench import fleet, live, million, page, readers
+from tests.bench import fleet, live, million, page, readers, store
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS: dict[str, Callable[[Path], str]] = {
@@ -21,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "live": live.report,
     "million": million.report,
     "fleet": fleet.report,
+    "store": store.report,
 }
 USUAL = ("readers", "live")
 
@@ -29,14 +32,17 @@ def main() -> None:
     """Measure what is asked for, print it, and put it on the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(BENCHMARKS))
-    names = parser.parse_args().names or USUAL
+    parser.add_argument("--attempts", type=int, default=store.ATTEMPTS, help="how many `store` is filled with")
+    arguments = parser.parse_args()
+    names = arguments.names or USUAL
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     os.chdir(ROOT)
+    benchmarks = BENCHMARKS | {"store": partial(store.report, attempts=arguments.attempts)}
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            figures = BENCHMARKS[name](Path(folder))
+            figures = benchmarks[name](Path(folder))
         sys.stdout.write(f"{figures}\n\n")
         page.put(name, figures)
 
