@@ -15,6 +15,7 @@ from asterisk_sip.errors import StoreError
 
 from . import queries
 from .base import CallQuery, Gap, OpenCall, Total, TotalsQuery, from_microseconds
+from .erasure import Stored
 
 _UNITS = {"minute": 60_000_000, "hour": 3_600_000_000}
 _FIELDS = Total._fields
@@ -51,6 +52,11 @@ class Answers(ABC):
         """Return (position, record) of calls written after a position, in the order of writing."""
         rows = await self._select(queries.calls_after(position, limit, query or CallQuery()))
         return [(row.position, self._record(row.record)) for row in rows]
+
+    async def texts(self, position: int, limit: int) -> list[Stored]:
+        """Return calls written after a position as they lie there, in the order of writing."""
+        rows = await self._select(queries.texts_after(position, limit))
+        return [Stored(row.position, row.id, row.at_us, row.record) for row in rows]
 
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators."""

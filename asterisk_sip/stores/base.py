@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.errors import StoreError
 
+from .erasure import Stored
 from .retention import Bounds, Swept
 
 Counted = Literal["calls", "attempts"]
@@ -174,6 +176,12 @@ class Store(Protocol):
 
         Raises ValueError for what is not counted together, see `TotalsQuery`.
         """
+
+    async def texts(self, position: int, limit: int) -> list[Stored]:
+        """Return calls written after a position as they lie there, in the order of writing."""
+
+    async def erase(self, calls: Sequence[Stored]) -> int:
+        """Delete calls for good, and return how many were there. Their counts and ids stay: they do not come back."""
 
     async def sweep(self, bounds: Bounds) -> Swept:
         """Forget what is past its bounds, the oldest first, in small steps that let writers through."""

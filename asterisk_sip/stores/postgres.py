@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -18,6 +19,7 @@ from . import postgres_server as server
 from . import postgres_sweep, rollups
 from .answers import Answers
 from .base import Batch, Keep, ended_at, microseconds
+from .erasure import Stored
 from .retention import Bounds, Swept
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
 from .statements import Statements
@@ -94,6 +96,10 @@ class PostgresStore(Answers):
             async with self._read_engine.connect() as connection:
                 months = await connection.run_sync(schema.partitions)
         return await postgres_sweep.sweep(bounds, self._change, months)
+
+    async def erase(self, calls: Sequence[Stored]) -> int:
+        """Delete calls for good, and return how many were there."""
+        return await self._change(lambda connection: postgres_sweep.erase(connection, calls))
 
     async def _change(self, step: postgres_sweep.Step) -> int:
         """Do something in one transaction of its own, between batches."""

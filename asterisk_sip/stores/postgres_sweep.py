@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import postgres_schema as schema
 from . import rollups
+from .erasure import Stored
 from .retention import Bounds, Swept
 
 Step = Callable[[AsyncConnection], Awaitable[int]]
@@ -25,6 +26,10 @@ _LOCK_WAIT = "SET LOCAL lock_timeout = '2s'"
 _CALLS = (
     "DELETE FROM calls_{month} WHERE (at_us, id) IN"
     " (SELECT at_us, id FROM calls_{month} WHERE at_us < $1 ORDER BY at_us, id LIMIT $2)"
+)
+_ERASE = (
+    "DELETE FROM calls USING unnest($1::text[], $2::bigint[]) AS gone(id, at_us)"
+    " WHERE calls.at_us = gone.at_us AND calls.id = gone.id"
 )
 _IDS = (
     "DELETE FROM written_ids WHERE id IN (SELECT id FROM written_ids w WHERE at_us < $1 AND NOT EXISTS"
@@ -57,6 +62,13 @@ async def sweep(bounds: Bounds, change: Change, months: set[str]) -> Swept:
     if bounds.gaps is not None:
         swept.gaps += await _in_steps(change, _GAPS, bounds.gaps, _LIGHT_SLICE)
     return swept
+
+
+async def erase(connection: AsyncConnection, calls: Sequence[Stored]) -> int:
+    """Delete calls with their attempts, and return how many were there."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    done = await driver.execute(_ERASE, [call.id for call in calls], [call.at_us for call in calls])
+    return int(done.rpartition(" ")[2])
 
 
 async def _drop(connection: AsyncConnection, month: str) -> int:

@@ -43,6 +43,12 @@ def calls_after(position: int, limit: int, query: CallQuery) -> Select[tuple[int
     return select(calls.c.position, calls.c.record).where(*where).order_by(calls.c.position).limit(limit)
 
 
+def texts_after(position: int, limit: int) -> Select[Any]:
+    """Return the select of (position, id, at_us, record) in the order of writing."""
+    columns = (calls.c.position, calls.c.id, calls.c.at_us, calls.c.record)
+    return select(*columns).where(calls.c.position > position).order_by(calls.c.position).limit(limit)
+
+
 def open_calls_of(pbx: str) -> Select[Any]:
     """Return the select of the calls of a PBX in flight, oldest sight first."""
     return select(open_calls).where(open_calls.c.pbx == pbx).order_by(open_calls.c.seen_us, open_calls.c.linkedid)

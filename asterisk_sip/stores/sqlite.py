@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,9 +18,10 @@ from sqlalchemy.pool import NullPool, QueuePool
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 
-from . import outbox, rollups, sqlite_file, sqlite_sweep
+from . import outbox, rollups, sqlite_erase, sqlite_file, sqlite_sweep
 from .answers import Answers
 from .base import Batch, Keep, microseconds
+from .erasure import Pending, Stored, Wanted
 from .retention import Bounds, Swept
 from .rows import Row, closed_row, gap_row, open_call_row, rows_of
 from .schema import answered_ids, attempts, calls, gaps, listened, open_calls
@@ -98,6 +99,20 @@ class SqliteStore(Answers):
     async def sweep(self, bounds: Bounds) -> Swept:
         """Forget what is past its bounds, the oldest first; every write gets its turn in between."""
         return await sqlite_sweep.sweep(self, bounds)
+
+    async def erase(self, calls: Sequence[Stored]) -> int:
+        """Delete calls for good, and return how many were there."""
+        return await self.change(lambda writer: sqlite_erase.erase(writer, calls))
+
+    async def pending(self, wanted: Wanted, *, delete: bool) -> Pending:
+        """Find, and delete if so wished, what else the file holds of a number."""
+
+        def find(connection: Connection) -> Pending:
+            return sqlite_erase.pending(connection.connection.driver_connection, wanted, delete=False)  # type: ignore[arg-type]  # it is SQLite's
+
+        if delete:
+            return await self.change(lambda writer: sqlite_erase.pending(writer, wanted, delete=True))
+        return await self.read(find)
 
     async def settle(self, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> bool:
         """Bring what is in the write-ahead log into the file; return whether all of it is.
