@@ -52,6 +52,7 @@ class Pipeline:
     _waiting: Batch = field(default_factory=Batch)
     _flush: asyncio.Event = field(default_factory=asyncio.Event)
     _store_told: bool = False
+    _lost_before: int = 0
     _committing: asyncio.Task[bool] | None = None
 
     def __post_init__(self) -> None:
@@ -233,8 +234,9 @@ class Pipeline:
     def _tell_store(self, trouble: str | None) -> None:
         if trouble is not None and not self._store_told:
             log.error("records wait in memory: the store does not take them", reason=trouble)
+            self._lost_before = self.counters.lost_records
         elif trouble is None and self._store_told:
-            log.info("the store takes records again")
+            log.info("the store takes records again", lost=self.counters.lost_records - self._lost_before)
         self._store_told = trouble is not None
 
     def _put_back(self, batch: Batch) -> None:
@@ -256,7 +258,9 @@ class Pipeline:
             self._close(desk, desk.board.finish())
         self._save_open(self.clock(), 0.0)
         if not await self._write_once():
-            log.error("records lost: the store did not take them at the end", records=len(self._waiting.records))
+            lost = len(self._waiting.records)
+            self.counters.lost_records += lost
+            log.error("records lost: the store did not take them at the end", records=lost)
 
 
 def _restored(remembered: list[OpenCall], batch: Batch) -> list[state.Call]:
