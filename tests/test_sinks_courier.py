@@ -18,6 +18,7 @@ from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.dead_letters import DeadLetters
 from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.stores.base import Batch, Gap
+from asterisk_sip.stores.outbox import gap_delivery_id
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import BEGAN, abandoned, answered, failed
@@ -104,7 +105,7 @@ async def test_a_sink_gets_the_kinds_it_wants_and_no_others(store: SqliteStore) 
         ("failure", failed(1).id),
         ("answered", answered(2).id),
         ("failure", abandoned(3).id),
-        ("gap", "g1"),
+        ("gap", gap_delivery_id(gap)),
     ]
     assert json.loads(everything.taken[1].text)["outcome"] == "answered"
 

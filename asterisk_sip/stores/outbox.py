@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from asterisk_sip.calls.model import CallRecord, Outcome
 
-from .base import Gap, Keep, gap_json
+from .base import Gap, Keep, gap_json, microseconds
 from .rows import json_text
 from .spool import Cursor, Delivery
 
@@ -39,8 +39,13 @@ def rows_of(records: list[CallRecord], gaps: list[Gap], keep: Keep) -> list[Row]
             rows.append(("failure", record.id, None))
         else:
             rows.append(("answered", record.id, None if keep == "all" else json_text(record)))
-    rows += (("gap", gap.id, json.dumps(gap_json(gap))) for gap in gaps if gap.ended_at is not None)
+    rows += (("gap", gap_delivery_id(gap), json.dumps(gap_json(gap))) for gap in gaps if gap.ended_at is not None)
     return rows
+
+
+def gap_delivery_id(gap: Gap) -> str:
+    """Return the id of what is delivered of a gap that is over: another one when a crash makes the gap longer."""
+    return gap.id if gap.ended_at is None else f"{gap.id}-{microseconds(gap.ended_at)}"
 
 
 def after(connection: Connection, position: int, limit: int) -> list[Delivery]:

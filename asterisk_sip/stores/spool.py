@@ -14,7 +14,8 @@ class Delivery:
     """One thing to be delivered: a call or a gap, as one line of JSON.
 
     ``kind`` is ``failure`` for every call that was not simply answered. ``id`` is the record's own: the same whenever
-    it is delivered, so that who receives it twice can drop the second. ``text`` is empty for a call that was deleted
+    it is delivered, so that who receives it twice can drop the second. That of a gap holds its end: a crash may make a
+    gap longer, and then it is delivered anew. ``text`` is empty for a call that was deleted
     before it could be delivered. ``repeated`` says that it may have been delivered before: the program ended before it
     could note that it was.
     """
