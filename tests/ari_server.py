@@ -120,7 +120,8 @@ class ScriptedAri:
     async def stop(self) -> None:
         """Stop listening and close every connection without a word, as a stopping Asterisk does."""
         for one in self.sockets:
-            one.transport.abort()
+            if not one.transport.is_closing():  # TLS of Python 3.11.2 raises when it was closed twice already
+                one.transport.abort()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
