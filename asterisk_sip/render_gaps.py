@@ -24,7 +24,7 @@ def print_gaps(gaps: Sequence[Gap], since: datetime, until: datetime, console: C
     """Print a table of gaps in the given order and, below it, how complete the window is for each PBX."""
     console = console or Console(highlight=False)
     if not gaps:
-        console.print(f"No gap: all of this time ({lasted(until - since)}) was listened to.")
+        console.print(f"No gap is recorded in this time ({lasted(until - since)}).")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for title in ("Began", "Lasted", "PBX", "Door", "Why", "What it means"):

@@ -22,13 +22,17 @@ from .render_plain import cell, plain
 
 _PIPE_WIDTH = 160  # where there is no terminal to ask
 _CODES_SHOWN = 4
+_TABLE_WIDTH = 130  # in less, its columns would be squeezed
 
 
 def print_numbers(found: Numbers, query: NumbersQuery, console: Console | None = None) -> None:
     """Print a table with a row for each group, what each ratio is, and how complete the records are."""
     console = console or _console()
     if any(group.attempts or group.calls for group in found.groups):
-        console.print(_table(found.groups, query))
+        if console.width < _TABLE_WIDTH:
+            _print_blocks(found.groups, console)
+        else:
+            console.print(_table(found.groups, query))
         for rule in ratio_rules():
             console.print(Text(f"{rule.name.upper()}: {rule.title.lower()} = {rule.formula} ({rule.reference})", "dim"))
         console.print(
@@ -38,7 +42,7 @@ def print_numbers(found: Numbers, query: NumbersQuery, console: Console | None =
     else:
         console.print("No attempt on a trunk ended in this time. Look further back with --since 7d.")
     told = told_completeness(found.gaps, query.since, query.until)
-    for line in told or [f"Complete: all of this time ({lasted(query.until - query.since)}) was listened to."]:
+    for line in told or [f"No gap is recorded in this time ({lasted(query.until - query.since)})."]:
         console.print(Text(line))
 
 
@@ -75,11 +79,33 @@ def _table(groups: list[Group], query: NumbersQuery) -> Table:
     table.add_column("ACD s", justify="right")
     table.add_column("Failures by code")
     for group in groups:
-        when = [] if group.at is None else [Text(group.at.astimezone().strftime("%d %b %H:%M"), "dim")]
-        key = [Text(plain(name) or "unknown") for name in group.key]
+        when, key = _when(group), _key(group)
         ratios = [_ratio(ratio) for ratio in group.ratios]
         table.add_row(*when, *key, str(group.attempts), *ratios, _delays(group), _mean(group), _codes(group.failures))
     return table
+
+
+def _print_blocks(groups: list[Group], console: Console) -> None:
+    """Print what the table holds, a few lines for each group."""
+    for group in groups:
+        attempts = "1 attempt" if group.attempts == 1 else f"{group.attempts} attempts"
+        console.print(Text(" ").join([*_when(group), *_key(group), Text(attempts, "bold")]))
+        block = Table.grid(padding=(0, 2))
+        for rule, ratio in zip(ratio_rules(), group.ratios, strict=True):
+            block.add_row("   ", rule.name.upper(), Text(" ").join(_ratio(ratio).split()))
+        for name, text in (("PDD p50 p95 p99 ms", _delays(group)), ("ACD s", _mean(group))):
+            block.add_row("   ", name, text)
+        block.add_row("   ", "Failures by code", _codes(group.failures))
+        console.print(block)
+        console.print()
+
+
+def _when(group: Group) -> list[Text]:
+    return [] if group.at is None else [Text(group.at.astimezone().strftime("%d %b %H:%M"), "dim")]
+
+
+def _key(group: Group) -> list[Text]:
+    return [Text(plain(name) or "unknown") for name in group.key]
 
 
 def _ratio(ratio: Ratio) -> Text:

@@ -49,7 +49,7 @@ def test_each_gap_is_told_with_its_reason_and_what_it_means(capsys: pytest.Captu
 
 def test_a_time_without_a_gap_is_said_to_be_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out, _ = said(capsys, "gaps", "--store", filled(tmp_path / "calls.db"), "--since", "2h")
-    assert out == "No gap: all of this time (2 h) was listened to."
+    assert out == "No gap is recorded in this time (2 h)."
 
 
 def test_gaps_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asterisk_sip import cli
+from asterisk_sip import cli, render_kpi
 from asterisk_sip.calls.model import CallRecord, call_id
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
@@ -66,6 +66,16 @@ def test_the_table_shows_value_interval_count_formula_and_completeness(
     assert "-: fewer than 30" in out
 
 
+def test_a_narrow_terminal_shows_the_same_numbers_below_each_other(
+    capsys: pytest.CaptureFixture[str], filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_kpi, "_PIPE_WIDTH", 80)
+    out, _ = said(capsys, "--store", filled, "--since", "3h")
+    assert "[67-89] of 50" in out
+    assert "503: 10" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_a_program_gets_numerators_too(capsys: pytest.CaptureFixture[str], filled: Path) -> None:
     out, err = said(capsys, "--store", filled, "--since", "3h", "--trunk", "carrier-*", "--format", "json")
     (group,) = map(json.loads, out.splitlines())
@@ -96,4 +106,4 @@ def test_what_it_cannot_do_is_one_line(capsys: pytest.CaptureFixture[str], fille
     assert err == "asterisk-sip: --step 'soon' is no length of time; give 15m, 1h or 1d\n"
     out, _ = said(capsys, "--store", filled, "--since", "1m")
     assert "No attempt on a trunk ended in this time." in out
-    assert "Complete: all of this time" in out
+    assert "No gap is recorded in this time" in out
