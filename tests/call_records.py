@@ -22,7 +22,7 @@ from asterisk_sip.calls.model import (
     SipStatus,
     call_id,
 )
-from asterisk_sip.stores.base import Batch, Gap, OpenCall
+from asterisk_sip.stores.base import Batch, Gap, OpenCall, Store
 from asterisk_sip.stores.sqlite import SqliteStore
 
 BEGAN = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -140,9 +140,8 @@ async def write(path: Path, *records: CallRecord) -> None:
         await store.close()
 
 
-async def _fill(path: Path) -> None:
+async def fill(store: Store) -> None:
     """Write what tests/databases holds: one call of each kind, one in flight, one gap."""
-    store = SqliteStore(path)
     await store.open()
     records = [failed(1), failed(2, sip=BUSY, trunk="carrier-b"), rescued(3), abandoned(4), answered(5)]
     gap = Gap("gap-1", "pbx", "ami", BEGAN, BEGAN + timedelta(seconds=3), "Asterisk restarted")
@@ -151,4 +150,4 @@ async def _fill(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_fill(Path(sys.argv[1])))
+    asyncio.run(fill(SqliteStore(Path(sys.argv[1]))))

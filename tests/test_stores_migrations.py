@@ -21,7 +21,7 @@ from sqlalchemy import Connection, create_engine
 
 from asterisk_sip.errors import StoreError
 from asterisk_sip.stores import migrations, schema, sqlite_backup, sqlite_file
-from asterisk_sip.stores.base import Batch, CallQuery, Gap, OpenCall, TotalsQuery
+from asterisk_sip.stores.base import Batch, CallQuery, Gap, OpenCall, Store, TotalsQuery
 from asterisk_sip.stores.schema import REVISIONS, VERSION_TABLE, metadata
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -32,10 +32,34 @@ from .test_stores_sqlite import modes
 
 DATABASES = Path(__file__).parent / "databases"
 SCHEMAS = sorted(DATABASES.glob("schema-*.db"))
+POSTGRES_SCHEMAS = sorted(DATABASES.glob("schema-*.sql"))
 
 
 def test_there_is_a_database_of_every_schema() -> None:
-    assert [path.stem for path in SCHEMAS] == [f"schema-{revision}" for revision in REVISIONS]
+    for databases in (SCHEMAS, POSTGRES_SCHEMAS):
+        assert [path.stem for path in databases] == [f"schema-{revision}" for revision in REVISIONS]
+
+
+async def holds_all(store: Store) -> None:
+    """Hold a store to what ``call_records.fill`` wrote."""
+    assert await store.calls(CallQuery()) == [
+        abandoned(4),
+        rescued(3),
+        failed(2, sip=BUSY, trunk="carrier-b"),
+        failed(1),
+    ]
+    assert await store.calls(CallQuery(trunk="carrier-b", code=486)) == [failed(2, sip=BUSY, trunk="carrier-b")]
+    assert await store.open_calls("pbx") == [OpenCall("pbx", "1700000000.9", BEGAN, '{"legs": []}')]
+    (gap,) = await store.gaps(BEGAN, BEGAN.replace(hour=13))
+    assert gap == Gap("gap-1", "pbx", "ami", BEGAN, BEGAN.replace(second=3), "Asterisk restarted")
+    totals = await store.totals(TotalsQuery(BEGAN, BEGAN.replace(hour=13)))
+    assert {total.outcome: total.total for total in totals} == {
+        "abandoned": 1,
+        "answered": 1,
+        "failed": 2,
+        "rescued": 1,
+    }
+    assert await store.write(Batch([failed(1), answered(5)])) == 0  # known from before
 
 
 @pytest.mark.parametrize("old", SCHEMAS, ids=lambda path: path.stem)
@@ -44,24 +68,7 @@ async def test_a_database_of_an_old_schema_keeps_all_it_holds(old: Path, tmp_pat
     for _ in range(2):
         store = SqliteStore(path)
         await store.open()
-        assert await store.calls(CallQuery()) == [
-            abandoned(4),
-            rescued(3),
-            failed(2, sip=BUSY, trunk="carrier-b"),
-            failed(1),
-        ]
-        assert await store.calls(CallQuery(trunk="carrier-b", code=486)) == [failed(2, sip=BUSY, trunk="carrier-b")]
-        assert await store.open_calls("pbx") == [OpenCall("pbx", "1700000000.9", BEGAN, '{"legs": []}')]
-        (gap,) = await store.gaps(BEGAN, BEGAN.replace(hour=13))
-        assert gap == Gap("gap-1", "pbx", "ami", BEGAN, BEGAN.replace(second=3), "Asterisk restarted")
-        totals = await store.totals(TotalsQuery(BEGAN, BEGAN.replace(hour=13)))
-        assert {total.outcome: total.total for total in totals} == {
-            "abandoned": 1,
-            "answered": 1,
-            "failed": 2,
-            "rescued": 1,
-        }
-        assert await store.write(Batch([failed(1), answered(5)])) == 0  # known from before
+        await holds_all(store)
         await store.close()
 
 
@@ -215,6 +222,18 @@ class TestTheCopyBeforeAMigration:
 
 @pytest.mark.postgres
 class TestPostgres:
+    @pytest.mark.parametrize("old", POSTGRES_SCHEMAS, ids=lambda path: path.stem)
+    async def test_a_database_of_an_old_schema_keeps_all_it_holds(
+        self, old: Path, postgres_server: PostgresServer
+    ) -> None:
+        engine = await asyncio.to_thread(PostgresEngine, postgres_server)
+        await postgres_server.restore(await asyncio.to_thread(old.read_text), engine.url)
+        for _ in range(2):
+            store = engine.store()
+            await store.open()
+            await holds_all(store)
+            await store.close()
+
     async def test_an_older_database_is_migrated_once_and_keeps_what_it_holds(
         self, postgres_server: PostgresServer, request: pytest.FixtureRequest
     ) -> None:
