@@ -22,6 +22,7 @@ VERBS = {
     "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
     "gaps": ("cli_gaps", "Show when a PBX was not heard, and how complete the records are."),
     "kpi": ("cli_kpi", "Show ASR, NER, SER, SEER, ISA, rescue rate, delays and what failures are made of."),
+    "export": ("cli_export", "Write recorded calls into a file: CSV, JSON lines or Parquet."),
     "purge": ("cli_purge", "Erase every record in which a number occurs; without --yes only say what would be."),
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
     "replay": ("cli_replay", "Read journals and other recordings, and print every call that ended in them."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_place
+from asterisk_sip.cli_store import ConfigPath, StorePath, call_query, opened, store_place
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
@@ -72,19 +71,7 @@ def calls(
     format_
         table: for a person. json: one whole record a line. csv: for a spreadsheet.
     """
-    from asterisk_sip.stores.base import CallQuery
-
-    query = CallQuery(
-        since=moment("--since", since),
-        until=moment("--until", until),
-        code=code,
-        sip_class=_class(class_),
-        trunk=trunk,
-        outcome=outcome,
-        number=None if number is None else re.sub(r"[\s()/-]", "", number),
-        pbx=pbx,
-        limit=_at_least(1, "--limit", limit),
-    )
+    query = call_query(since, until, code, class_, trunk, outcome, number, pbx, limit=_at_least(1, "--limit", limit))
     place = store_place(config, store)
     records, gaps = asyncio.run(_calls(place, query))
     _print_calls(records, format_)
@@ -279,15 +266,6 @@ def _overrides(config: Path | None) -> list[dict[str, Any]]:
 
 def _may_hold(rule: dict[str, Any], trunk: str, code: int | None) -> bool:
     return (rule["trunk"] is None or fnmatchcase(trunk, rule["trunk"])) and rule["code"] in (None, code)
-
-
-def _class(text: str | None) -> int | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-6])(?:xx)?", text.lower())
-    if match is None:
-        raise AsteriskSipError(f"--class {text!r} is no class of SIP status; give 1 to 6, or 1xx to 6xx")
-    return int(match[1])
 
 
 def _at_least(least: int, option: str, value: int) -> int:

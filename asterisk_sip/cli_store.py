@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
-    from asterisk_sip.stores.base import Store
+    from asterisk_sip.stores.base import CallQuery, Store
     from asterisk_sip.stores.place import StorePlace
 
 DEFAULT_STORE = Path("asterisk-sip.db")
@@ -48,6 +48,34 @@ def moment(option: str, text: str | None) -> datetime | None:
         raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
 
 
+def call_query(  # noqa: PLR0917  # the options, in the order of the help
+    since: str | None,
+    until: str | None,
+    code: int | None,
+    class_: str | None,
+    trunk: str | None,
+    outcome: str | None,
+    number: str | None,
+    pbx: str | None,
+    *,
+    limit: int = 50,
+) -> CallQuery:
+    """Return which calls are meant by the options of the verbs that list them. Raises AsteriskSipError."""
+    from asterisk_sip.stores.base import CallQuery
+
+    return CallQuery(
+        since=moment("--since", since),
+        until=moment("--until", until),
+        code=code,
+        sip_class=_class(class_),
+        trunk=trunk,
+        outcome=outcome,
+        number=None if number is None else re.sub(r"[\s()/-]", "", number),
+        pbx=pbx,
+        limit=limit,
+    )
+
+
 async def opened(place: StorePlace) -> Store:
     """Open a store for reading. Raises StoreError; MissingStoreError when there is none yet."""
     from asterisk_sip.stores.base import MissingStoreError
@@ -62,3 +90,12 @@ async def opened(place: StorePlace) -> Store:
         await store.close()
         raise
     return store
+
+
+def _class(text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-6])(?:xx)?", text.lower())
+    if match is None:
+        raise AsteriskSipError(f"--class {text!r} is no class of SIP status; give 1 to 6, or 1xx to 6xx")
+    return int(match[1])

@@ -74,7 +74,7 @@ def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
     table = csv.writer(out)
     table.writerow(CSV_COLUMNS)
     for record in records:
-        table.writerow([cell(value) for value in _flat(record)])
+        table.writerow([cell(value) for value in csv_row(record)])
 
 
 def route(record: CallRecord) -> list[str]:
@@ -117,7 +117,8 @@ def _escaped(match: re.Match[str]) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
 
 
-def _flat(record: CallRecord) -> tuple[Any, ...]:
+def csv_row(record: CallRecord) -> tuple[Any, ...]:
+    """Return what stands in the columns, not yet made safe for a spreadsheet: that is ``cell``."""
     sip, caller = record.sip, record.caller
     times = (None if at is None else isoformat(at) for at in (record.started_at, record.ended_at))
     return (
