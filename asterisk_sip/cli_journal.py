@@ -71,7 +71,7 @@ def _tell(lasted_s: float, written: Capture) -> None:
     if live or round(lasted_s) % 10 == 0:
         doors = ", ".join(f"{door} {plain(state)}" for door, state in written.doors.items())
         line = f"{lasted_s:5.0f} s  {written.bytes:>12,} bytes  {doors}"
-        sys.stderr.write(f"\r{line}\x1b[K" if live else f"{line}\n")
+        sys.stderr.write(f"{line}\x1b[K\r" if live else f"{line}\n")  # back to its beginning: the log may come between
         sys.stderr.flush()
 
 
