@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .full_disk import FITS, on_a_small_disk
 
 
+@pytest.mark.mounts
 def test_a_full_disk_loses_only_what_memory_cannot_hold_and_says_so_once(tmp_path: Path) -> None:
     told = on_a_small_disk(tmp_path)
     assert told["stored"] == told["counted"]
