@@ -48,6 +48,11 @@ class Answers(ABC):
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
         return [self._record(row.record) for row in await self._select(queries.calls_matching(query))]
 
+    async def call(self, record_id: str) -> CallRecord | None:
+        """Return one call by its id, None when it is not kept."""
+        rows = await self._select(queries.call_of(record_id))
+        return self._record(rows[0].record) if rows else None
+
     async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
         """Return (position, record) of calls written after a position, in the order of writing."""
         rows = await self._select(queries.calls_after(position, limit, query or CallQuery()))

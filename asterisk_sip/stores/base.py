@@ -162,6 +162,9 @@ class Store(Protocol):
     async def calls(self, query: CallQuery) -> list[CallRecord]:
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
 
+    async def call(self, record_id: str) -> CallRecord | None:
+        """Return one call by its id, None when it is not kept."""
+
     async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
         """Return calls written after a position, in the order of writing, each with its own position.
 

@@ -37,6 +37,11 @@ def calls_matching(query: CallQuery) -> Select[tuple[str]]:
     return select(calls.c.record).where(*where).order_by(*newest_first).limit(query.limit)
 
 
+def call_of(record_id: str) -> Select[tuple[str]]:
+    """Return the select of one record by its id."""
+    return select(calls.c.record).where(calls.c.id == storable(record_id))
+
+
 def calls_after(position: int, limit: int, query: CallQuery) -> Select[tuple[int, str]]:
     """Return the select of (position, record) in the order of writing."""
     where = [calls.c.position > position, *_filters(query)]

@@ -1,0 +1,182 @@
+"""The API: what each path answers. The same table makes the routes, the checks of parameters, and OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from asterisk_sip import __version__
+from asterisk_sip.calls.model import isoformat, to_json
+from asterisk_sip.catalog import explain as catalog
+from asterisk_sip.stores.base import CallQuery, Gap, cursor, gap_json
+from asterisk_sip.stores.completeness import completeness, unheard
+from asterisk_sip.stores.numbers import NumbersQuery, group_json, numbers
+
+from . import live, parameters
+from .problems import ProblemError
+from .shelf import Shelf
+
+PREFIX = "/api/v1"
+SHELF = web.AppKey("shelf", Shelf)
+
+Values = dict[str, Any]
+Answer = Callable[[web.Request, Values], Awaitable[Any]]
+
+_FILTERS = ("since", "until", "code", "class", "trunk", "endpoint", "outcome", "disposition", "number", "pbx")
+_A_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path below the prefix: what it answers (a schema of OpenAPI, by name), to which parameters."""
+
+    path: str
+    about: str
+    takes: tuple[str, ...]
+    gives: str
+    answer: Answer
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request. Raises ProblemError, StoreError."""
+        found = await self.answer(request, parameters.read(request.query, self.takes))
+        return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+
+
+async def _calls(request: web.Request, values: Values) -> dict[str, Any]:
+    store = await request.app[SHELF].store()
+    try:
+        found = await store.calls(_query(values))
+    except (ValueError, OverflowError):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "before is not the next of a page before") from None
+    full = len(found) == values.get("limit", 50)
+    return {"calls": [to_json(record) for record in found], "next": cursor(found[-1]) if full else None}
+
+
+async def _call(request: web.Request, _values: Values) -> dict[str, Any]:
+    store = await request.app[SHELF].store()
+    found = await store.call(request.match_info["id"])
+    if found is None:
+        reason = "no call has this id; answered calls are only counted unless [records] keep is all"
+        raise ProblemError(HTTPStatus.NOT_FOUND, reason)
+    told: dict[str, Any] = to_json(found)
+    return told
+
+
+async def _attempts(request: web.Request, values: Values) -> dict[str, Any]:
+    page = await _calls(request, values)
+    attempts = [{"call_id": call["id"], **attempt} for call in page["calls"] for attempt in call["attempts"]]
+    return {"attempts": attempts, "next": page["next"]}
+
+
+async def _kpi(request: web.Request, values: Values) -> dict[str, Any]:
+    since, until = _window(values)
+    step = values.get("step")
+    if step is not None:
+        since -= (since - datetime.min.replace(tzinfo=UTC)) % step
+    rest = (values.get("pbx"), values.get("trunk"), values.get("min", 30))
+    query = NumbersQuery(since, until, values.get("by", ()), step, *rest)
+    try:
+        found = await numbers(await request.app[SHELF].store(), query)
+    except ValueError as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from error
+    groups = [group_json(group, query) for group in found.groups]
+    return {**_span(since, until), "groups": groups, "unheard_s": _unheard_s(found.gaps, since, until)}
+
+
+async def _codes(_request: web.Request, values: Values) -> dict[str, Any]:
+    return {"codes": catalog.explain_all(values.get("lang", "en"))}
+
+
+async def _code(request: web.Request, values: Values) -> dict[str, Any]:
+    try:
+        return catalog.explain(request.match_info["code"], values.get("lang", "en"))
+    except ValueError:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"names no code and no cause; there are: {catalog.ACCEPTED}") from None
+
+
+async def _gaps(request: web.Request, values: Values) -> dict[str, Any]:
+    since, until = _window(values)
+    store = await request.app[SHELF].store()
+    found = await store.gaps(since, until, values.get("pbx"))
+    gaps = [gap_json(gap) for gap in found]
+    return {**_span(since, until), "gaps": gaps, "unheard_s": _unheard_s(found, since, until)}
+
+
+async def _health(request: web.Request, _values: Values) -> dict[str, Any]:
+    shelf = request.app[SHELF]
+    store = await shelf.store()
+    until = datetime.now(UTC)
+    gaps = await store.gaps(until - _A_DAY, until)
+    names = sorted({*shelf.pbxs, *(gap.pbx for gap in gaps)})
+    told = []
+    for name in names:
+        own = [gap for gap in gaps if gap.pbx == name]
+        heard = await store.listened_until(name)
+        told.append(
+            {
+                "name": name,
+                "listened_until": None if heard is None else isoformat(heard),
+                "completeness_24h": completeness(own, until - _A_DAY, until),
+                "open_gaps": [gap_json(gap) for gap in own if gap.ended_at is None],
+            }
+        )
+    worst = any(gap.ended_at is None and gap.blind for gap in gaps)
+    return {
+        "status": "degraded" if worst else "ok",
+        "version": __version__,
+        "last_position": await store.last_position(),
+        "pbx": told,
+    }
+
+
+async def _stream(request: web.Request, values: Values) -> web.StreamResponse:
+    store = await request.app[SHELF].store()
+    return await live.follow(request, store, _query(values), values.get("after"))
+
+
+def _query(values: Values) -> CallQuery:
+    renamed = {"class": "sip_class"}
+    return CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name != "after"})
+
+
+def _window(values: Values) -> tuple[datetime, datetime]:
+    until = values.get("until") or datetime.now(UTC)
+    try:
+        since = values.get("since") or until - _A_DAY
+    except OverflowError:
+        since = until
+    if since > until:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "since is later than until")
+    return since, until
+
+
+def _span(since: datetime, until: datetime) -> dict[str, str]:
+    return {"since": isoformat(since), "until": isoformat(until)}
+
+
+def _unheard_s(gaps: list[Gap], since: datetime, until: datetime) -> dict[str, float]:
+    return {pbx: missed.total_seconds() for pbx, missed in unheard(gaps, since, until).items()}
+
+
+ENDPOINTS = (
+    Endpoint("/calls", "Calls, the newest first.", (*_FILTERS, "limit", "before"), "Calls", _calls),
+    Endpoint("/calls/{id}", "One call, whole.", (), "CallRecord", _call),
+    Endpoint("/attempts", "The attempts of a page of calls.", (*_FILTERS, "limit", "before"), "Attempts", _attempts),
+    Endpoint(
+        "/kpi",
+        "The numbers of a time: ratios with formula and interval, delays, durations, failures.",
+        ("since", "until", "by", "step", "pbx", "trunk", "min"),
+        "Numbers",
+        _kpi,
+    ),
+    Endpoint("/codes", "Every SIP code: meaning, usual causes, what to do.", ("lang",), "Codes", _codes),
+    Endpoint("/codes/{code}", "One SIP code or Q.850 cause (q850:34).", ("lang",), "Code", _code),
+    Endpoint("/gaps", "When a PBX was not heard.", ("since", "until", "pbx"), "Gaps", _gaps),
+    Endpoint("/health", "Whether each PBX is heard now.", (), "Health", _health),
+    Endpoint("/stream", "Calls as they are recorded, as Server-Sent Events.", (*_FILTERS, "after"), "Stream", _stream),
+)

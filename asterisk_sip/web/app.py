@@ -1,0 +1,113 @@
+"""The web application: routes, and what holds for every answer (headers, errors, ETag)."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from asterisk_sip.errors import StoreError
+
+from . import openapi
+from .api import ENDPOINTS, PREFIX, SHELF
+from .live import READERS, Readers, end_streams
+from .problems import ProblemError, problem
+from .shelf import Shelf
+
+log = structlog.get_logger(__name__)
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_CLOSE_S = 2.0
+
+
+def application(shelf: Shelf) -> web.Application:
+    """Return the application over a store."""
+    app = web.Application(middlewares=[_errors, _own_name, _etag])
+    app[SHELF] = shelf
+    app[READERS] = Readers()
+    described = openapi.document()
+
+    async def describe(_request: web.Request) -> web.Response:
+        return web.json_response(described)
+
+    app.router.add_get(f"{PREFIX}/openapi.json", describe)
+    for endpoint in ENDPOINTS:
+        app.router.add_get(PREFIX + endpoint.path, endpoint.handle, allow_head=endpoint.gives != "Stream")
+    app.on_response_prepare.append(_safe)
+    app.on_shutdown.append(end_streams)
+    return app
+
+
+async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
+    """Serve an application at an address. Raises OSError when the address cannot be had."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner
+
+
+async def _safe(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")
+    response.headers.pop("Server", None)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return error.response()
+    except web.HTTPException as error:
+        allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
+        return problem(HTTPStatus(error.status), f"{request.method} {request.path} is not served here", allowed)
+    except StoreError as error:
+        log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the records cannot be read: {error}", {"Retry-After": "5"})
+    except Exception:  # whatever it is, one answer fails and the program goes on
+        log.exception("cannot answer", path=request.path)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this should not have happened; the log says more")
+
+
+@web.middleware
+async def _own_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse names that are not this machine's: a page elsewhere could have its own name lead here (DNS rebinding)."""
+    if not _is_loopback(request.host):
+        reason = "this address is for this machine only: use http://127.0.0.1 or http://localhost"
+        raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, reason)
+    return await handler(request)
+
+
+@web.middleware
+async def _etag(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if response.status == 200 and isinstance(response, web.Response) and isinstance(response.body, bytes):
+        response.etag = tag = hashlib.blake2b(response.body, digest_size=12).hexdigest()
+        asked = request.if_none_match or ()
+        if any(each.value in (tag, "*") for each in asked):
+            unchanged = web.Response(status=304)
+            unchanged.etag = tag
+            return unchanged
+    return response
+
+
+def _is_loopback(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() in ("localhost", "")

@@ -1,0 +1,138 @@
+"""The parameters of the API: one table says how each is read, and how OpenAPI tells of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from asterisk_sip.calls.model import Outcome
+from asterisk_sip.catalog import LANGUAGES
+
+from .problems import ProblemError
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_LARGEST = 2**63 - 1
+_TIME = "30m, 1h or 2d ago, or a time as ISO 8601; UTC unless it says otherwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How one parameter is read: ``read`` raises ValueError, and ``about`` says what it takes."""
+
+    about: str
+    schema: Mapping[str, Any]
+    read: Callable[[str], Any]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if match := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):
+            return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None
+
+
+def _step(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", text)
+    if match is None:
+        raise ValueError(text)
+    return timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _dimensions(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if len(set(names)) != len(names) or not set(names) <= {"pbx", "trunk", "direction"}:
+        raise ValueError(text)
+    return names
+
+
+def _text(text: str) -> str:
+    if not text or len(text) > 255:
+        raise ValueError(text)
+    return text
+
+
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+def _whole(least: int, most: int, **more: Any) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most, **more}
+
+
+PARAMETERS: dict[str, Parameter] = {
+    "since": Parameter(f"From then on: {_TIME}.", {"type": "string"}, _moment),
+    "until": Parameter(f"Before then: {_TIME}.", {"type": "string"}, _moment),
+    "code": Parameter("The SIP status that decided the call: 100 to 699.", _whole(100, 699), _number(100, 699)),
+    "class": Parameter("The class of that status: 1 to 6.", _whole(1, 6), _number(1, 6)),
+    "trunk": Parameter("A trunk, up to 255 characters; * stands for any text, ? for one character.", _TEXT, _text),
+    "endpoint": Parameter("An endpoint of the call, up to 255 characters; * and ? as for trunk.", _TEXT, _text),
+    "outcome": Parameter(
+        f"One of: {', '.join(_OUTCOMES)}.", {"type": "string", "enum": _OUTCOMES}, _one_of(*_OUTCOMES)
+    ),
+    "disposition": Parameter("How the call ended: a disposition of the catalogue.", _TEXT, _text),
+    "number": Parameter("Any part of the caller's number or of the dialled one.", _TEXT, _text),
+    "pbx": Parameter("The name of a PBX.", _TEXT, _text),
+    "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
+    "before": Parameter("The next of the page before.", _TEXT, _text),
+    "by": Parameter(
+        "What to tell apart: of pbx, trunk, direction, with commas between.",
+        {"type": "string", "pattern": "^(pbx|trunk|direction)(,(pbx|trunk|direction)){0,2}$"},
+        _dimensions,
+    ),
+    "step": Parameter(
+        "The length of each step: 15m, 1h or 1d.", {"type": "string", "pattern": "^[1-9][0-9]{0,4}[mhd]$"}, _step
+    ),
+    "min": Parameter(
+        "The least denominator of a ratio: 1 to 1000000.", _whole(1, 10**6, default=30), _number(1, 10**6)
+    ),
+    "lang": Parameter(
+        f"The language: {', '.join(LANGUAGES)}.", {"type": "string", "enum": list(LANGUAGES)}, _one_of(*LANGUAGES)
+    ),
+    "after": Parameter("The position of the last call seen.", _whole(0, _LARGEST), _number(0, _LARGEST)),
+}
+
+
+def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
+    """Return the parameters of a request, read. Raises ProblemError that names each one that is unknown or wrong."""
+    values: dict[str, Any] = {}
+    faults = []
+    for name in dict.fromkeys(asked):
+        if name not in known:
+            faults.append(f"{_shown(name)} is no parameter here; there are: {', '.join(known) or 'none'}")
+            continue
+        try:
+            values[name] = PARAMETERS[name].read(asked[name])
+        except ValueError:
+            faults.append(f"{name}={_shown(asked[name])} cannot be taken. {PARAMETERS[name].about}")
+    if faults:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "; ".join(faults))
+    return values
+
+
+def _shown(text: str) -> str:
+    return repr(text[:80])
