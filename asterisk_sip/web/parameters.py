@@ -77,7 +77,7 @@ def _text(text: str) -> str:
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
-_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+_OUTCOMES = [outcome.value for outcome in Outcome]
 
 
 def _whole(least: int, most: int, **more: Any) -> dict[str, Any]:
