@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from asterisk_sip.config_doors import AgiConfig, AriConfig, HepConfig
 from asterisk_sip.config_faults import Findings, Loc, key_path
+from asterisk_sip.config_types import is_loopback
 
 Table = dict[str, Any]
 
@@ -45,7 +45,7 @@ def look(tree: Table, findings: Findings) -> None:
     """Tell of addresses that two doors cannot share, and warn of those that other machines can reach."""
     at: dict[tuple[str, str, int], list[_Listener]] = {}
     for one in _listeners(tree):
-        if not _is_loopback(one.host):
+        if not is_loopback(one.host):
             findings.warn((*one.loc, "listen_host"), _exposed(one))
         at.setdefault((one.protocol, one.host, one.port), []).append(one)
     for first, *others in at.values():
@@ -78,13 +78,6 @@ def _listeners(tree: Table) -> Iterator[_Listener]:
             host, port = (table.get(key, model.model_fields[key].default) for key in ("listen_host", "listen_port"))
             if isinstance(host, str) and host and type(port) is int:
                 yield _Listener(("pbx", number, door), door, protocol, host, port, table)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _exposed(one: _Listener) -> str:

@@ -17,6 +17,7 @@ from asterisk_sip.config_keys import key_paths, shown
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
 from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
+from asterisk_sip.config_web import WebConfig
 
 
 class TrunkRule(Section):
@@ -131,6 +132,7 @@ class Config(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     retention: RetentionConfig = RetentionConfig()
     privacy: PrivacyConfig = PrivacyConfig()
+    web: WebConfig = WebConfig()
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()
     warnings: Annotated[tuple[str, ...], Derived()] = ()

@@ -68,6 +68,14 @@ def no_blanks_around(secret: SecretStr, file: str) -> SecretStr:
     return secret
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine itself, and no other can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def _one_line(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("must not hold a line break or another control character")

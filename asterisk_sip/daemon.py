@@ -22,6 +22,7 @@ from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_sinks import delivers, open_sinks
+from asterisk_sip.daemon_web import beside
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.privacy import private
@@ -43,7 +44,7 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
-        async with journal_kept(config.journal) as journal, kept(config, store):
+        async with journal_kept(config.journal) as journal, kept(config, store), beside(config):
             await _serve(config, store, journal, on_stored)
     finally:
         await store.close()
@@ -55,7 +56,7 @@ async def _collect(config: Config, collector: CollectorConfig) -> None:
     except ImportError as error:
         reason = "needs a client: pip install 'asterisk-sip[nats]'"
         raise ConfigError("the configuration", [("collector", reason)]) from error
-    async with kept(config):
+    async with kept(config), beside(config):
         await daemon_nats.collect(config, collector, stop_event())
 
 

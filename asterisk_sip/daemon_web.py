@@ -1,0 +1,58 @@
+"""Serves the API beside the doors, and by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from asterisk_sip.config import Config
+from asterisk_sip.errors import LinkLostError
+from asterisk_sip.retry import Backoff
+from asterisk_sip.sources.keeper import address_had
+from asterisk_sip.stores.place import StorePlace
+from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.shelf import Shelf
+
+log = structlog.get_logger(__name__)
+
+_RETRY_MIN_S, _RETRY_MAX_S = 1.0, 60.0
+
+
+@contextlib.asynccontextmanager
+async def beside(config: Config) -> AsyncIterator[None]:
+    """Serve the store of the configuration as long as the body runs, when the configuration wants it."""
+    if not config.web.enabled:
+        yield
+        return
+    place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
+    names = tuple(pbx.name for pbx in config.pbx)
+    serving = asyncio.create_task(serve(place, names, config.web.host, config.web.port), name="web")
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def serve(place: StorePlace, pbxs: tuple[str, ...], host: str, port: int) -> None:
+    """Serve a store until cancelled. An address that cannot be had is tried again, ever more seldom."""
+    shelf = Shelf(lambda: place.store(readonly=True), pbxs)
+
+    async def bind() -> web.AppRunner:
+        try:
+            return await listen(application(shelf), host, port)
+        except OSError as error:
+            raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
+
+    told = log.bind(part="web")
+    runner = await address_had(bind, lambda _reason: None, told, Backoff(_RETRY_MIN_S, _RETRY_MAX_S))
+    try:
+        told.info("serving", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v1/health")
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+        await shelf.close()
