@@ -65,6 +65,7 @@ def engine(url: str, password: str | None, size: int, *, use: Literal["write", "
         asked["server_settings"]["idle_in_transaction_session_timeout"] = f"{ANSWER_TIMEOUT_S:.0f}s"
     else:
         asked["server_settings"]["default_transaction_read_only"] = "on"
+        asked["server_settings"]["jit"] = "off"  # no question here lasts as long as compiling it would
 
     async def connect() -> Any:
         connection = await asyncpg.connect(url, **asked)
