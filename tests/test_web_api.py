@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -22,6 +25,7 @@ from asterisk_sip.calls.record_schema import record_schema
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web import openapi, parameters
+from asterisk_sip.web.api import ENDPOINTS
 from asterisk_sip.web.app import application, listen
 from asterisk_sip.web.problems import ProblemError
 from asterisk_sip.web.shelf import Shelf
@@ -263,6 +267,38 @@ async def test_a_reader_hears_a_call_that_comes_later(site: Site) -> None:
         await site.store.write(Batch([failed(12)]))
         (event,) = await events(response, 1)
     assert json.loads(event["data"])["id"] == failed(12).id
+
+
+def some_text(dice: random.Random) -> str:
+    known = [
+        "1h",
+        "2d",
+        "2026-11-01",
+        "0001-01-01",
+        "9999-12-31T23:59:59-12:00",
+        "503",
+        "5",
+        "*",
+        "%_\\",
+        "trunk",
+        "de",
+    ]
+    odd = "".join(chr(dice.choice([dice.randrange(1, 0xD800), dice.randrange(128)])) for _ in range(dice.randrange(9)))
+    return dice.choice([*known, "1m", "0", "-1", str(10**30), "now\0", HOSTILE, odd])
+
+
+async def test_no_question_breaks_an_answer(site: Site) -> None:
+    dice = random.Random(7)
+    statuses: set[int] = set()
+    for _ in range(400):
+        endpoint = dice.choice([each for each in ENDPOINTS if each.gives != "Stream"])
+        path = re.sub(r"{\w+}", lambda _: quote(some_text(dice).replace("/", "") or "x", safe=""), endpoint.path)
+        asked = {name: some_text(dice) for name in dice.sample(endpoint.takes, dice.randrange(len(endpoint.takes) + 1))}
+        status, body, headers = await site.get(path, **asked)
+        statuses.add(status)
+        assert status in (200, 400, 404), (path, asked, body)
+        assert headers["Content-Type"].startswith("application/json" if status == 200 else "application/problem+json")
+    assert statuses == {200, 400, 404}
 
 
 @settings(max_examples=300, deadline=None)
