@@ -7,13 +7,10 @@ import random
 import re
 import string
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sqlalchemy.dialects import postgresql
 
 from asterisk_sip.calls.model import Caller, CallRecord
@@ -22,24 +19,9 @@ from asterisk_sip.stores import queries
 from asterisk_sip.stores.base import EPOCH, Batch, CallQuery, Gap, Keep, OpenCall, Store, TotalsQuery, cursor, ended_at
 
 from .call_records import BEGAN, BUSY, abandoned, answered, attempt, failed, rescued
-from .store_engines import Engine, PostgresEngine, SqliteEngine
+from .store_engines import Engine
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    if request.param == "sqlite":
-        return SqliteEngine(tmp_path)
-    return PostgresEngine(request.getfixturevalue("postgres_server"))
-
-
-@pytest_asyncio.fixture
-async def store(engine: Engine) -> AsyncIterator[Store]:
-    store = engine.store()
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def count(store: Store, *, by: str = "outcome", counted: str = "calls") -> dict[str, int]:
