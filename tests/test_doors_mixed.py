@@ -62,6 +62,24 @@ def verdict(record: CallRecord) -> tuple[Any, ...]:
     return (record.linkedid, record.dialled, record.caller.number, *decided, *attempts)
 
 
+def at_other_times(events: list[ev.Event], later_s: float) -> list[ev.Event]:
+    """The same events as a door tells them whose times are a little later."""
+    return [event._replace(at=event.at + later_s) for event in events]
+
+
+@pytest.mark.parametrize(
+    "name", [f"{name}-{release}" for name in ("cancel", "cancel-early") for release in ("16", "22")]
+)
+def test_a_caller_who_gave_up_did_so_by_whatever_clock(name: str) -> None:
+    ami, ari = heard_through(name, "ami"), heard_through(name, "ari")
+    alone = told([(event.at, event) for event in ami], 0.0)
+    for later_s in (0.0, 0.01, 0.04):
+        told_late = at_other_times(ami, later_s)
+        for order in (told_late + ari, ari + told_late):
+            both = sorted(((event.at, event) for event in order), key=lambda arrival: arrival[0])
+            assert told(both, SETTLE_S) == alone
+
+
 @pytest.mark.parametrize("name", sorted(set(PAIRS) - ONE_DOOR_KNOWS_MORE))
 def test_two_doors_tell_what_one_tells(name: str) -> None:
     ami, ari = heard_through(name, "ami"), heard_through(name, "ari")

@@ -113,6 +113,7 @@ class Correlator(InFlight):
         attempt.began_seen = event.seen
         attempt.by_queue = event.dial_string.startswith(evidence.tech(leg) + "/")  # Dial leaves the technology out
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
+        attempt.caller_left = call.root is not None and call.root.requested_at is not None
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
             attempt.requested_before_end = True
         call.tries.append(attempt)
@@ -155,6 +156,9 @@ class Correlator(InFlight):
         call, leg = found
         if leg.requested_at is None:
             leg.requested_at = event.at
+            if leg is call.root:
+                for pending in call.tries:
+                    pending.caller_left = pending.ended_at is None
         if leg.queue == WAITING or (leg.queue is None and call.waits_for_an_agent(leg.uniqueid)):
             leg.queue = GAVE_UP
         far_end = leg.up_at is not None and evidence.tech(leg) != "Local"  # a Local half passes on what the other got

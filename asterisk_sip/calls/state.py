@@ -113,6 +113,9 @@ class Try:
     forward: str | None = None
     heard: str | None = None  # the status line when the dialling ended
     requested_before_end: bool = False  # the far end ended the leg before Asterisk did
+    caller_left: bool = (
+        False  # the caller asked to end the call while this was pending; told by order: doors' times differ
+    )
     peer_alive_at: float | None = None  # when the same endpoint had last shown, in another attempt, that it is there
 
     def move(self, came: str, at: float) -> bool:

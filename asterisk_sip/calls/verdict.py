@@ -144,7 +144,7 @@ def _caller_left(call: Call, attempt: Try) -> bool:
     if root is None or call.partial:
         return True
     if root.requested_at is not None:
-        return attempt.ended_at is None or root.requested_at <= attempt.ended_at
+        return attempt.ended_at is None or attempt.caller_left
     return root.cause in (None, 127)
 
 
