@@ -36,7 +36,7 @@ check: setup ## the fast loop: lint, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not lab and not postgres and not mounts" -n 2 $(PYTEST_FLAGS)
+	$(BIN)/pytest -q -m "not lab and not postgres and not browser and not mounts" -n 2 $(PYTEST_FLAGS)
 
 test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 	scripts/debian-packages.sh test

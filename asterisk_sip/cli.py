@@ -24,7 +24,7 @@ VERBS = {
     "kpi": ("cli_kpi", "Show ASR, NER, SER, SEER, ISA, rescue rate, delays and what failures are made of."),
     "export": ("cli_export", "Write recorded calls into a file: CSV, JSON lines or Parquet."),
     "purge": ("cli_purge", "Erase every record in which a number occurs; without --yes only say what would be."),
-    "web": ("cli_web", "Serve records, numbers and gaps of a store as JSON, without listening to a PBX."),
+    "web": ("cli_web", "Serve the pages and the API of a store, without listening to a PBX."),
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
     "replay": ("cli_replay", "Read journals and other recordings, and print every call that ended in them."),
     "record": ("cli_journal", "Record what the doors receive into one file, for replay: no store, no calls."),

@@ -55,18 +55,21 @@ async def _demo(store: Path, shown: str) -> None:
         "ASTERISK_SIP__PBX__0__AMI__PORT": str(pbx.port),
         "ASTERISK_SIP__STORE__PATH": str(store),
     }
+    port = recorded.page_port()
+    environ["ASTERISK_SIP__WEB__PORT"] = str(port)
     loaded = configuration.load(recorded.config_path(), environ)
     daemon.set_up_log(loaded.log)
     me = "asterisk-sip" if shutil.which("asterisk-sip") else sys.argv[0]
     sys.stderr.write(
         f"A recording of a real Asterisk is played in a loop; every call below is written to {shown}.\n"
+        f"The dashboard:        http://127.0.0.1:{port}/\n"
         f"In another terminal:  {me} calls --store {shown}\n"
         f"                      {me} tail --store {shown}\n"
         f"On your own PBX:      {me} run --config my.toml\n"
         "Ctrl-C ends it.\n\n"
     )
     try:
-        await daemon.run(loaded, on_stored=render.print_live)
+        await daemon.run(loaded, on_stored=render.print_live, demo=True)
     finally:
         await pbx.stop()
 

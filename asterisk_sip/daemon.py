@@ -32,8 +32,12 @@ from asterisk_sip.stores.sqlite import SqliteStore
 log = structlog.get_logger(__name__)
 
 
-async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | None = None) -> None:
+async def run(
+    config: Config, on_stored: Callable[[list[CallRecord]], None] | None = None, *, demo: bool = False
+) -> None:
     """Run until SIGTERM or SIGINT: store first, then sinks, pipeline, sources; stopped the other way round.
+
+    ``demo``: the pages say that this is none of the reader's PBXs.
 
     Raises StoreError when the store cannot be opened.
     """
@@ -44,7 +48,7 @@ async def run(config: Config, on_stored: Callable[[list[CallRecord]], None] | No
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
-        async with journal_kept(config.journal) as journal, kept(config, store), beside(config):
+        async with journal_kept(config.journal) as journal, kept(config, store), beside(config, demo=demo):
             await _serve(config, store, journal, on_stored)
     finally:
         await store.close()

@@ -23,14 +23,14 @@ _RETRY_MIN_S, _RETRY_MAX_S = 1.0, 60.0
 
 
 @contextlib.asynccontextmanager
-async def beside(config: Config) -> AsyncIterator[None]:
+async def beside(config: Config, *, demo: bool = False) -> AsyncIterator[None]:
     """Serve the store of the configuration as long as the body runs, when the configuration wants it."""
     if not config.web.enabled:
         yield
         return
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
-    serving = asyncio.create_task(serve(place, names, config.web.host, config.web.port), name="web")
+    serving = asyncio.create_task(serve(place, names, config.web.host, config.web.port, demo=demo), name="web")
     try:
         yield
     finally:
@@ -38,20 +38,20 @@ async def beside(config: Config) -> AsyncIterator[None]:
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def serve(place: StorePlace, pbxs: tuple[str, ...], host: str, port: int) -> None:
+async def serve(place: StorePlace, pbxs: tuple[str, ...], host: str, port: int, *, demo: bool = False) -> None:
     """Serve a store until cancelled. An address that cannot be had is tried again, ever more seldom."""
     shelf = Shelf(lambda: place.store(readonly=True), pbxs)
 
     async def bind() -> web.AppRunner:
         try:
-            return await listen(application(shelf), host, port)
+            return await listen(application(shelf, demo=demo), host, port)
         except OSError as error:
             raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
 
     told = log.bind(part="web")
     runner = await address_had(bind, lambda _reason: None, told, Backoff(_RETRY_MIN_S, _RETRY_MAX_S))
     try:
-        told.info("serving", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v1/health")
+        told.info("serving", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from asterisk_sip.sources import ami_wire
 END = ami_wire.END
 PAUSE_S = 2.0  # between two rounds
 LONGEST_SILENCE_S = 5.0  # a longer one in the recording is cut to this
+
+_PAGE_PORT = 8600
 
 _ID = re.compile(rb"^(\w*(?:Uniqueid|Linkedid): )\d+(?=\.\d+\r?$)", re.MULTILINE)
 _TIMESTAMP = re.compile(rb"^Timestamp: [\d.]+", re.MULTILINE)
@@ -146,6 +149,14 @@ class DemoPbx:
         elif name not in ("Login", "Ping", "Logoff"):
             lines = ["Response: Error", lines[1], "Message: This is a recording; it does nothing"]
         return "\r\n".join(lines).encode() + END
+
+
+def page_port() -> int:
+    """Return the port for the dashboard: the usual one, or any free one when it is taken."""
+    for port in (_PAGE_PORT, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as tried:
+            return int(tried.getsockname()[1])
+    return _PAGE_PORT
 
 
 def config_path() -> Path:

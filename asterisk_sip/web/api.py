@@ -13,11 +13,12 @@ from aiohttp import web
 from asterisk_sip import __version__
 from asterisk_sip.calls.model import isoformat, to_json
 from asterisk_sip.catalog import explain as catalog
-from asterisk_sip.stores.base import CallQuery, Gap, cursor, gap_json
+from asterisk_sip.stores.base import Gap, cursor, gap_json
 from asterisk_sip.stores.completeness import completeness, unheard
 from asterisk_sip.stores.numbers import NumbersQuery, group_json, numbers
 
 from . import live, parameters
+from .parameters import FILTERS
 from .problems import ProblemError
 from .shelf import Shelf
 
@@ -27,7 +28,6 @@ SHELF = web.AppKey("shelf", Shelf)
 Values = dict[str, Any]
 Answer = Callable[[web.Request, Values], Awaitable[Any]]
 
-_FILTERS = ("since", "until", "code", "class", "trunk", "endpoint", "outcome", "disposition", "number", "pbx")
 _A_DAY = timedelta(days=1)
 
 
@@ -50,7 +50,7 @@ class Endpoint:
 async def _calls(request: web.Request, values: Values) -> dict[str, Any]:
     store = await request.app[SHELF].store()
     try:
-        found = await store.calls(_query(values))
+        found = await store.calls(parameters.call_query(values))
     except (ValueError, OverflowError):
         raise ProblemError(HTTPStatus.BAD_REQUEST, "before is not the next of a page before") from None
     full = len(found) == values.get("limit", 50)
@@ -74,7 +74,7 @@ async def _attempts(request: web.Request, values: Values) -> dict[str, Any]:
 
 
 async def _kpi(request: web.Request, values: Values) -> dict[str, Any]:
-    since, until = _window(values)
+    since, until = parameters.window(values)
     step = values.get("step")
     if step is not None:
         since -= (since - datetime.min.replace(tzinfo=UTC)) % step
@@ -100,7 +100,7 @@ async def _code(request: web.Request, values: Values) -> dict[str, Any]:
 
 
 async def _gaps(request: web.Request, values: Values) -> dict[str, Any]:
-    since, until = _window(values)
+    since, until = parameters.window(values)
     store = await request.app[SHELF].store()
     found = await store.gaps(since, until, values.get("pbx"))
     gaps = [gap_json(gap) for gap in found]
@@ -136,23 +136,7 @@ async def _health(request: web.Request, _values: Values) -> dict[str, Any]:
 
 async def _stream(request: web.Request, values: Values) -> web.StreamResponse:
     store = await request.app[SHELF].store()
-    return await live.follow(request, store, _query(values), values.get("after"))
-
-
-def _query(values: Values) -> CallQuery:
-    renamed = {"class": "sip_class"}
-    return CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name != "after"})
-
-
-def _window(values: Values) -> tuple[datetime, datetime]:
-    until = values.get("until") or datetime.now(UTC)
-    try:
-        since = values.get("since") or until - _A_DAY
-    except OverflowError:
-        since = until
-    if since > until:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "since is later than until")
-    return since, until
+    return await live.follow(request, store, parameters.call_query(values), values.get("after"))
 
 
 def _span(since: datetime, until: datetime) -> dict[str, str]:
@@ -164,9 +148,9 @@ def _unheard_s(gaps: list[Gap], since: datetime, until: datetime) -> dict[str, f
 
 
 ENDPOINTS = (
-    Endpoint("/calls", "Calls, the newest first.", (*_FILTERS, "limit", "before"), "Calls", _calls),
+    Endpoint("/calls", "Calls, the newest first.", (*FILTERS, "limit", "before"), "Calls", _calls),
     Endpoint("/calls/{id}", "One call, whole.", (), "CallRecord", _call),
-    Endpoint("/attempts", "The attempts of a page of calls.", (*_FILTERS, "limit", "before"), "Attempts", _attempts),
+    Endpoint("/attempts", "The attempts of a page of calls.", (*FILTERS, "limit", "before"), "Attempts", _attempts),
     Endpoint(
         "/kpi",
         "The numbers of a time: ratios with formula and interval, delays, durations, failures.",
@@ -178,5 +162,11 @@ ENDPOINTS = (
     Endpoint("/codes/{code}", "One SIP code or Q.850 cause (q850:34).", ("lang",), "Code", _code),
     Endpoint("/gaps", "When a PBX was not heard.", ("since", "until", "pbx"), "Gaps", _gaps),
     Endpoint("/health", "Whether each PBX is heard now.", (), "Health", _health),
-    Endpoint("/stream", "Calls as they are recorded, as Server-Sent Events.", (*_FILTERS, "after"), "Stream", _stream),
+    Endpoint(
+        "/stream",
+        "Calls as they are recorded, as Server-Sent Events.",
+        (*FILTERS, "after"),
+        "Stream",
+        _stream,
+    ),
 )

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from asterisk_sip.errors import StoreError
 
-from . import openapi
+from . import assets, openapi, pages
 from .api import ENDPOINTS, PREFIX, SHELF
 from .live import READERS, Readers, end_streams
 from .problems import ProblemError, problem
@@ -28,13 +28,15 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _CLOSE_S = 2.0
+_WORTH_COMPRESSING = 1024
 
 
-def application(shelf: Shelf) -> web.Application:
-    """Return the application over a store."""
+def application(shelf: Shelf, *, demo: bool = False) -> web.Application:
+    """Return the application over a store; over one of a ``demo`` every page says so."""
     app = web.Application(middlewares=[_errors, _own_name, _etag])
     app[SHELF] = shelf
     app[READERS] = Readers()
+    app[pages.DEMO] = demo
     described = openapi.document()
 
     async def describe(_request: web.Request) -> web.Response:
@@ -43,6 +45,9 @@ def application(shelf: Shelf) -> web.Application:
     app.router.add_get(f"{PREFIX}/openapi.json", describe)
     for endpoint in ENDPOINTS:
         app.router.add_get(PREFIX + endpoint.path, endpoint.handle, allow_head=endpoint.gives != "Stream")
+    for page in pages.PAGES:
+        app.router.add_get(page.path, page.handle)
+    app.router.add_get(assets.PREFIX + "/{name:.+}", assets.serve)
     app.on_response_prepare.append(_safe)
     app.on_shutdown.append(end_streams)
     return app
@@ -61,7 +66,8 @@ async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
 
 
 async def _safe(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # a page has a policy of its own
     response.headers.setdefault("Cache-Control", "no-cache")
     response.headers.pop("Server", None)
 
@@ -73,6 +79,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ProblemError as error:
         return error.response()
     except web.HTTPException as error:
+        if pages.wanted(request):
+            return pages.refused(request, HTTPStatus(error.status), f"{request.path} is not a page")
         allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
         return problem(HTTPStatus(error.status), f"{request.method} {request.path} is not served here", allowed)
     except StoreError as error:
@@ -102,6 +110,9 @@ async def _etag(request: web.Request, handler: Handler) -> web.StreamResponse:
             unchanged = web.Response(status=304)
             unchanged.etag = tag
             return unchanged
+        if len(response.body) >= _WORTH_COMPRESSING:
+            response.enable_compression()
+            response.headers.setdefault("Vary", "Accept-Encoding")
     return response
 
 

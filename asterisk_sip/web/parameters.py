@@ -11,11 +11,13 @@ from typing import Any
 
 from asterisk_sip.calls.model import Outcome
 from asterisk_sip.catalog import LANGUAGES
+from asterisk_sip.stores.base import CallQuery
 
 from .problems import ProblemError
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LARGEST = 2**63 - 1
+_A_DAY = timedelta(days=1)
 _TIME = "30m, 1h or 2d ago, or a time as ISO 8601; UTC unless it says otherwise"
 
 
@@ -43,6 +45,10 @@ def _step(text: str) -> timedelta:
     if match is None:
         raise ValueError(text)
     return timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
+
+
+def _window(text: str) -> timedelta:
+    return _step(_one_of("1h", "24h", "7d")(text))
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
@@ -113,6 +119,7 @@ PARAMETERS: dict[str, Parameter] = {
     "lang": Parameter(
         f"The language: {', '.join(LANGUAGES)}.", {"type": "string", "enum": list(LANGUAGES)}, _one_of(*LANGUAGES)
     ),
+    "window": Parameter("How long back: 1h, 24h or 7d.", {"type": "string", "enum": ["1h", "24h", "7d"]}, _window),
     "after": Parameter("The position of the last call seen.", _whole(0, _LARGEST), _number(0, _LARGEST)),
 }
 
@@ -132,6 +139,31 @@ def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
     if faults:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "; ".join(faults))
     return values
+
+
+FILTERS = ("since", "until", "code", "class", "trunk", "endpoint", "outcome", "disposition", "number", "pbx")
+"""The parameters that say which calls are meant."""
+
+
+def call_query(values: Mapping[str, Any]) -> CallQuery:
+    """Return which calls are meant by parameters that were read."""
+    renamed = {"class": "sip_class"}
+    return CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
+
+
+def window(values: Mapping[str, Any], length: timedelta = _A_DAY) -> tuple[datetime, datetime]:
+    """Return the window that is meant, by default the last day. Raises ProblemError when it ends before it begins."""
+    until = values.get("until") or datetime.now(UTC)
+    try:
+        since = values.get("since") or until - length
+    except OverflowError:
+        since = until
+    if since > until:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "since is later than until")
+    return since, until
+
+
+_OF_CALLS = {*FILTERS, "limit", "before"}
 
 
 def _shown(text: str) -> str:

@@ -1,0 +1,120 @@
+"""The pages: what each path shows. The same table makes the routes and the navigation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import jinja2
+import structlog
+from aiohttp import web
+
+from asterisk_sip import __version__
+from asterisk_sip.catalog import LANGUAGES
+from asterisk_sip.errors import StoreError
+
+from . import assets, call, failures, overview, parameters
+from .problems import ProblemError
+from .show import iso, link, utc
+from .words import COOKIE, language, words
+
+log = structlog.get_logger(__name__)
+
+Values = dict[str, Any]
+Fill = Callable[[web.Request, Values], Awaitable[dict[str, Any]]]
+
+DEMO = web.AppKey("demo", bool)
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_A_YEAR_S = 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its path, the key of its name in the words, its template, what it takes, and what fills it."""
+
+    path: str
+    name: str
+    takes: tuple[str, ...]
+    fill: Fill
+    in_nav: bool = True
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request, errors too: as a page."""
+        try:
+            values = parameters.read(request.query, (*self.takes, "lang"))
+            return shown(request, f"{self.name}.html", self.name, await self.fill(request, values))
+        except ProblemError as error:
+            return refused(request, error.status, error.detail)
+        except StoreError as error:
+            log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
+            return refused(request, HTTPStatus.SERVICE_UNAVAILABLE, f"the records cannot be read: {error}")
+
+
+def shown(
+    request: web.Request, template: str, name: str, filling: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    """Return a template, filled, as an answer. ``name`` is that of the page in the navigation."""
+    lang = language(request)
+    told = words(lang)
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            t=told,
+            lang=lang,
+            languages=[(each, words(each)("lang.name")) for each in LANGUAGES],
+            here=name,
+            nav=[page for page in PAGES if page.in_nav],
+            now=datetime.now(UTC),
+            query=request.query,
+            demo=request.app[DEMO],
+            **filling,
+        )
+    )
+    response = web.Response(text=text, content_type="text/html", status=status)
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Vary"] = "Accept-Language, Cookie, Accept-Encoding"
+    if request.query.get("lang") == lang:
+        response.set_cookie(COOKIE, lang, max_age=_A_YEAR_S, samesite="Lax", httponly=True)
+    return response
+
+
+def refused(request: web.Request, status: HTTPStatus, detail: str) -> web.Response:
+    """Return why a request is not answered, as a page."""
+    return shown(request, "error.html", "", {"status": status, "detail": detail}, status)
+
+
+def wanted(request: web.Request) -> bool:
+    """Return whether whoever asks wants a page, not data."""
+    return not request.path.startswith(("/api/", f"{assets.PREFIX}/")) and "text/html" in request.headers.get(
+        "Accept", ""
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("asterisk_sip.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {"asset": assets.url, "iso": iso, "utc": utc, "link": link, "version": __version__}
+    return environment
+
+
+PAGES = (
+    Page("/", "overview", ("window",), overview.fill),
+    Page("/failures", "failures", (*parameters.FILTERS, "limit", "before"), failures.fill),
+    Page("/calls/{id}", "call", (), call.fill, in_nav=False),
+)

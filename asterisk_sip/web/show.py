@@ -1,0 +1,36 @@
+"""How pages write times and addresses. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from asterisk_sip.calls.model import isoformat
+
+_FORMS = {"time": "%H:%M:%S UTC", "minute": "%H:%M UTC", "date": "%Y-%m-%d", "both": "%Y-%m-%d %H:%M:%S UTC"}
+
+
+def iso(at: datetime) -> str:
+    """Return a UTC time for machines, to the millisecond."""
+    return isoformat(at)[:-4] + "Z"
+
+
+def utc(at: datetime, form: str = "both") -> str:
+    """Return a UTC time for readers without script. ``form``: time, minute, date, both."""
+    return at.strftime(_FORMS[form])
+
+
+def link(path: str, filters: Mapping[str, Any] = {}, /, **more: Any) -> str:
+    """Return the address of a page with filters in their order; a later one replaces, and None takes it away."""
+    asked = {name.rstrip("_"): value for name, value in {**filters, **more}.items()}
+    texts = [(name, _text(value)) for name, value in asked.items() if value not in (None, "")]
+    return f"{path}?{urlencode(texts, quote_via=quote)}" if texts else path
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        whole = not (value.second or value.microsecond)
+        return value.strftime("%Y-%m-%dT%H:%MZ") if whole else isoformat(value)
+    return str(value)

@@ -1,0 +1,40 @@
+// What pages do beside showing: times in the reader's zone, the theme, the language. Everything can be read without.
+"use strict";
+
+const lang = document.documentElement.lang;
+const FORMS = {
+  time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  date: { year: "numeric", month: "2-digit", day: "2-digit" },
+  both: { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+};
+
+// <time datetime="...Z" data-form="time">: the UTC text that the server wrote goes into the title.
+function localTimes(root) {
+  for (const each of root.querySelectorAll("time[datetime]:not([title])")) {
+    const at = new Date(each.dateTime);
+    if (isNaN(at)) continue;
+    each.title = each.dateTime.replace("T", " ").replace(/(\.\d{3})\d*Z?$|Z$/, "$1") + " UTC";
+    each.textContent = at.toLocaleString(lang, FORMS[each.dataset.form] || FORMS.both);
+  }
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-theme-toggle]")) return;
+  const theme = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  try { localStorage.setItem("theme", theme); } catch { /* this page only */ }
+  document.dispatchEvent(new Event("theme"));
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+document.addEventListener("DOMContentLoaded", () => localTimes(document));
+document.addEventListener("htmx:after:swap", () => localTimes(document));
