@@ -19,6 +19,7 @@ from asterisk_sip import catalog
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.evidence import read_line
 from asterisk_sip.calls.reports import plain_name
+from asterisk_sip.calls.unique_id import made_at_s
 
 DIAL_STATUSES = {3: "CHANUNAVAIL", 17: "BUSY", 20: "CHANUNAVAIL", 34: "CONGESTION"}
 """What DialEnd says for the cause of a refused leg (main/dial.c ``ast_hangup_cause_to_dial_status``)."""
@@ -31,7 +32,6 @@ ELSEWHERE_CAUSE = 26  # another leg answered
 CANCELLED_CAUSE = 127  # what 487 is mapped to
 AT_ONCE_S = 1.0  # a leg whose handler ran so shortly before the caller's ended with it
 
-_SECONDS = re.compile(r"(?:.*-)?(\d{9,11})\.\d+")
 _RUNNING_NUMBER = re.compile(r"-([0-9a-f]{8})$")
 
 Timed = tuple[float, int, ev.Event]
@@ -94,8 +94,8 @@ def _began_at(report: ev.HandlerReport) -> float:
     """Return when a channel began: to the second, by its uniqueid, when nobody noted it."""
     if report.began_at is not None:
         return min(report.began_at, report.at)
-    seconds = _SECONDS.fullmatch(report.channel.uniqueid)
-    return min(float(seconds[1]), report.at) if seconds else report.at
+    second = made_at_s(report.channel.uniqueid)
+    return report.at if second is None else min(float(second), report.at)
 
 
 def _caller(report: ev.HandlerReport, began: float, left_at: float, *, alone: bool) -> Iterator[tuple[float, ev.Event]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
-_MADE_AT = re.compile(r"(?:.*-)?(\d{10})\.\d+", re.ASCII | re.DOTALL)
+from asterisk_sip.calls.unique_id import made_at_s
+
 _END_OF_TIME_S = 253_402_300_800.0  # the year 10000: nothing from there on can be shown as a date
 
 
@@ -38,8 +38,7 @@ def timestamp(fields: Fields) -> float | None:
 class RecordedClock:
     """Gives events without a Timestamp a time that depends on the recording alone.
 
-    A channel's Uniqueid begins with the second it was made (``[systemname-]1700000000.12``,
-    main/channel_internal_api.c), unless who originated it chose another; the newest such second seen is the time.
+    A channel's Uniqueid begins with the second it was made; the newest such second seen is the time.
     """
 
     __slots__ = ("_now",)
@@ -53,9 +52,9 @@ class RecordedClock:
         self._now = max(self._now, newest)
         if at is None:
             for key in ("Uniqueid", "DestUniqueid"):
-                made_at = _MADE_AT.fullmatch(fields.get(key, ""))
-                if made_at is not None:
-                    self._now = max(self._now, float(made_at[1]))
+                second = made_at_s(fields.get(key, ""))
+                if second is not None:
+                    self._now = max(self._now, float(second))
             return self._now
         self._now = max(self._now, at)
         return at

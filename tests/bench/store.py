@@ -19,7 +19,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import Table
 
-from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, SipStatus
+from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, SipStatus, call_id
 from asterisk_sip.calls.refusal_record import worded
 from asterisk_sip.stores import postgres_schema, rollups, schema
 from asterisk_sip.stores.base import Batch, Store, TotalsQuery
@@ -102,7 +102,8 @@ def some_calls(count: int, seconds: float, seed: int) -> Iterator[CallRecord]:
         sip = _STATUSES[dice.choices(codes, weights)[0]]
         fate = dice.random()
         pbx = f"pbx-{dice.randrange(2)}"
-        base = replace(failed(number), id=f"{dice.getrandbits(128):032x}", pbx=pbx, started_at=at)
+        linkedid = f"{int(at.timestamp())}.{number}"
+        base = replace(failed(number), id=call_id(pbx, linkedid), pbx=pbx, linkedid=linkedid, started_at=at)
         delay_ms = min(60_000, int(dice.lognormvariate(7.3, 0.6)))
         base = replace(base, ended_at=at + timedelta(milliseconds=delay_ms + 400))
         if fate < 0.50:
@@ -185,7 +186,18 @@ def _moved(records: Iterator[CallRecord], by: timedelta) -> Iterator[CallRecord]
         answered_at = record.answered_at and record.answered_at + by
         tries = tuple(replace(each, ended_at=each.ended_at and each.ended_at + by) for each in record.attempts)
         times = {"started_at": record.started_at + by, "ended_at": record.ended_at + by, "answered_at": answered_at}
-        yield replace(record, attempts=tries, **times)  # type: ignore[arg-type]  # each is a time
+        yield replace(record, id=_later(record.id, by.total_seconds()), attempts=tries, **times)  # type: ignore[arg-type]  # each is a time
+
+
+def _later(call_id: str, seconds: float) -> str:
+    """Return the id of a call like another, so many seconds later: the same hash behind its own second."""
+    return f"{int(call_id[:8], 16) + int(seconds):08x}{call_id[8:]}"
+
+
+_LATER = (
+    "CREATE FUNCTION later(id text, seconds bigint) RETURNS text LANGUAGE sql AS"
+    " $$ SELECT lpad(to_hex(('x' || left(id, 8))::bit(32)::bigint + seconds), 8, '0') || substr(id, 9) $$"
+)
 
 
 def _copies(tables: list[Table], gives_positions: bool) -> Iterator[str]:
@@ -208,7 +220,7 @@ def _copies(tables: list[Table], gives_positions: bool) -> Iterator[str]:
 
 def _value(column: str, copy: int) -> str:
     if column in {"id", "call_id"}:
-        return f"{column} || '-{copy}'"
+        return f"later({column}, {copy * _WRITTEN_S})"
     if column == "position":
         return f"position + {copy} * (SELECT position FROM writing)"  # noqa: S608  # a number
     if column in _A_SECOND:
@@ -221,6 +233,7 @@ def _copy_in_sqlite(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
+        connection.create_function("later", 2, _later, deterministic=True)
         for statement in _copies(tables, gives_positions=True):
             connection.execute(statement)
 
@@ -229,9 +242,11 @@ async def _copy_in_postgres(server: PostgresServer, url: str) -> None:
     names = ["calls", "attempts", "written_ids", *(table.name for table in rollups.TABLES)]
     tables = [postgres_schema.metadata.tables[name] for name in names]
     connection = await asyncpg.connect(url, password=server.password, server_settings={"synchronous_commit": "off"})
+    await connection.execute(_LATER)
     for statement in _copies(tables, gives_positions=False):
         await connection.execute(statement)
     await connection.execute(f"UPDATE writing SET position = position * {_COPIES}")  # noqa: S608  # a number
+    await connection.execute("DROP FUNCTION later")
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
 
