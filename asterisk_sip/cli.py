@@ -25,6 +25,7 @@ VERBS = {
     "export": ("cli_export", "Write recorded calls into a file: CSV, JSON lines or Parquet."),
     "purge": ("cli_purge", "Erase every record in which a number occurs; without --yes only say what would be."),
     "web": ("cli_web", "Serve the pages and the API of a store, without listening to a PBX."),
+    "password": ("cli_password", "Make the lines of the configuration that let a person or a program in."),
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
     "replay": ("cli_replay", "Read journals and other recordings, and print every call that ended in them."),
     "record": ("cli_journal", "Record what the doors receive into one file, for replay: no store, no calls."),

@@ -1,48 +1,62 @@
-"""The verb `web`: the API over a store, without listening to any PBX."""
+"""The verb `web`: pages and API over a store, without listening to any PBX."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from asterisk_sip.cli_store import ConfigPath, StorePath, store_place
 from asterisk_sip.errors import ConfigError
 
+if TYPE_CHECKING:
+    from asterisk_sip.config_web import WebConfig
+
 
 def web(
     *,
     config: ConfigPath = None,
     store: StorePath = None,
-    host: str = "127.0.0.1",
-    port: Annotated[int, Parameter(name=["--port", "-p"])] = 8600,
+    host: str | None = None,
+    port: Annotated[int | None, Parameter(name=["--port", "-p"])] = None,
 ) -> None:
-    """Serve the API over a store that is only read, beside a running daemon or without one. Ctrl-C ends it.
+    """Serve a store that is only read, beside a running daemon or without one. Ctrl-C ends it.
 
     Parameters
     ----------
     config
-        The configuration file; it says where the store is.
+        The configuration: where the store is, and in [web] the address and who is let in.
     store
-        The store itself, instead of a configuration. Without either: asterisk-sip.db in this folder.
+        The store itself. Without it and without a configuration: asterisk-sip.db in this folder.
     host
-        The address to listen at: one of this machine, as there is no login yet.
+        The address to listen at, instead of the one in [web]: 127.0.0.1. Others take a login: see docs/access.md.
     port
-        The port to listen at.
+        The port to listen at, instead of the one in [web]: 8600.
     """
-    from pydantic import ValidationError
-
     from asterisk_sip import daemon
     from asterisk_sip.config import LogConfig
-    from asterisk_sip.config_web import WebConfig
+    from asterisk_sip.daemon_access import certificate
     from asterisk_sip.daemon_web import serve
 
+    asked = _asked(config, host, port)
+    place = store_place(config, store)
+    daemon.set_up_log(LogConfig())
+    asyncio.run(serve(place, (), asked, certificate(asked)))
+
+
+def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig:
+    """Return [web] of the configuration, with the options of the command in place of its keys."""
+    from pydantic import ValidationError
+
+    from asterisk_sip import config as configuration
+    from asterisk_sip.config_web import WebConfig
+
+    told = WebConfig() if config is None else configuration.load(config, secrets=("store",)).web
+    options = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     try:
-        asked = WebConfig(host=host, port=port)
+        return WebConfig.model_validate({**told.model_dump(), **options})
     except ValidationError as error:
         faults = [(f"--{fault['loc'][0]}", fault["msg"]) for fault in error.errors(include_input=False)]
         raise ConfigError("the command", faults) from None
-    place = store_place(config, store)
-    daemon.set_up_log(LogConfig())
-    asyncio.run(serve(place, (), asked.host, asked.port))

@@ -43,6 +43,7 @@ _ADVICE = "; let only the PBX through the firewall"
 
 def look(tree: Table, findings: Findings) -> None:
     """Tell of addresses that two doors cannot share, and warn of those that other machines can reach."""
+    _web(tree.get("web"), findings)
     at: dict[tuple[str, str, int], list[_Listener]] = {}
     for one in _listeners(tree):
         if not is_loopback(one.host):
@@ -54,6 +55,22 @@ def look(tree: Table, findings: Findings) -> None:
                 findings.fault((*one.loc, "listen_port"), f"is the port of {key_path(first.loc)} too")
         if others and first.door == "hep":
             _distinct_captures([first, *others], findings)
+
+
+def _web(table: object, findings: Findings) -> None:
+    host = table.get("host") if isinstance(table, dict) else None
+    if (
+        isinstance(table, dict)
+        and isinstance(host, str)
+        and host
+        and not is_loopback(host)
+        and "cert_file" not in table
+    ):
+        findings.warn(
+            ("web", "host"),
+            "can be reached from other machines, and passwords and calls travel there unencrypted; set cert_file and "
+            "key_file, or let a reverse proxy with TLS reach 127.0.0.1",
+        )
 
 
 def _distinct_captures(sharing: list[_Listener], findings: Findings) -> None:

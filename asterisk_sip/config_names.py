@@ -1,4 +1,4 @@
-"""Names that must differ: those of PBXs, trunks and sinks, and the patterns of trunks."""
+"""Names that must differ: those of PBXs, trunks, sinks and users, and the patterns of trunks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def look(tree: Table, findings: Findings) -> None:
     _distinct(((("pbx", number), pbx) for number, pbx in tables(tree, "pbx")), findings, stems=True)
     _distinct(((("trunk", number), trunk) for number, trunk in tables(tree, "trunk")), findings, stems=False)
     _distinct(_sinks(tree), findings, stems=True)
+    web = tree.get("web")
+    for kind in ("user", "token"):
+        let_in = tables(web if isinstance(web, dict) else {}, kind)
+        _distinct(((("web", kind, number), one) for number, one in let_in), findings, stems=False)
     _distinct_patterns(tree, findings)
 
 

@@ -8,18 +8,23 @@ from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
+from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.config import Config
-from asterisk_sip.errors import LinkLostError
+from asterisk_sip.config_web import WebConfig
+from asterisk_sip.daemon_access import Certificate, certificate, rules
+from asterisk_sip.errors import ConfigError, LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.stores.place import StorePlace
+from asterisk_sip.web.access import Gate
 from asterisk_sip.web.app import application, listen
 from asterisk_sip.web.shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
 _RETRY_MIN_S, _RETRY_MAX_S = 1.0, 60.0
+_RENEW_S = 60.0
 
 
 @contextlib.asynccontextmanager
@@ -30,7 +35,8 @@ async def beside(config: Config, *, demo: bool = False) -> AsyncIterator[None]:
         return
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
-    serving = asyncio.create_task(serve(place, names, config.web.host, config.web.port, demo=demo), name="web")
+    shown = certificate(config.web)
+    serving = asyncio.create_task(serve(place, names, config.web, shown, demo=demo), name="web")
     try:
         yield
     finally:
@@ -38,21 +44,42 @@ async def beside(config: Config, *, demo: bool = False) -> AsyncIterator[None]:
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def serve(place: StorePlace, pbxs: tuple[str, ...], host: str, port: int, *, demo: bool = False) -> None:
+async def serve(
+    place: StorePlace,
+    pbxs: tuple[str, ...],
+    config: WebConfig,
+    shown: Certificate | None = None,
+    *,
+    demo: bool = False,
+) -> None:
     """Serve a store until cancelled. An address that cannot be had is tried again, ever more seldom."""
     shelf = Shelf(lambda: place.store(readonly=True), pbxs)
+    host, port = config.host, config.port
+    tls = shown.context if shown else None
+    let_in = rules(config)
 
     async def bind() -> web.AppRunner:
         try:
-            return await listen(application(shelf, demo=demo), host, port)
+            return await listen(application(shelf, Gate(let_in), demo=demo), host, port, tls)
         except OSError as error:
             raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
 
     told = log.bind(part="web")
     runner = await address_had(bind, lambda _reason: None, told, Backoff(_RETRY_MIN_S, _RETRY_MAX_S))
     try:
-        told.info("serving", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
-        await asyncio.Event().wait()
+        told.info("serving", url=f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/")
+        await _renewed(shown, told)
     finally:
         await runner.cleanup()
         await shelf.close()
+
+
+async def _renewed(shown: Certificate | None, told: FilteringBoundLogger) -> None:
+    """Look for a newer certificate now and then, for ever."""
+    while True:
+        await asyncio.sleep(_RENEW_S)
+        try:
+            if shown is not None and await asyncio.to_thread(shown.renew):
+                told.info("certificate renewed")
+        except ConfigError as error:
+            told.error("certificate not renewed", reason=error.faults[0][1])

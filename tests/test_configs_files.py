@@ -100,6 +100,8 @@ def test_what_the_sample_has_switched_off_has_no_default_or_is_in_a_table_that_i
         "retention.gaps_days",
         "privacy.region",
         "privacy.key_file",
+        "web.cert_file",
+        "web.key_file",
     }
     for key, value in off.items():
         field = field_at(tuple(key.replace("[]", ".[]").split(".")))

@@ -24,9 +24,9 @@ def free_port() -> int:
         return port
 
 
-async def answered(url: str) -> int | None:
+async def answered(url: str, **headers: str) -> int | None:
     try:
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as response:
             return len((await response.json())["calls"]) if response.status == 200 else None
     except aiohttp.ClientError:
         return None
@@ -78,10 +78,46 @@ async def test_a_store_is_served_without_a_daemon(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "pbx.example"])
-def test_no_other_machine_can_be_let_in(host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_other_machine_is_let_in_while_nobody_is(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["web", "--host", host]) == 2
-    assert "there is no login yet" in capsys.readouterr().err
+    assert "there is nobody to let in" in capsys.readouterr().err
     path = tmp_path / "my.toml"
-    path.write_text(f'[[pbx]]\nname = "pbx"\n[pbx.ami]\nusername = "me"\n[web]\nhost = "{host}"\n')
-    with pytest.raises(ConfigError, match=r"web\.host: .*there is no login yet"):
-        load(path, {"ASTERISK_SIP_AMI_SECRET": "secret"})
+    text = f'[[pbx]]\nname = "pbx"\n[pbx.ami]\nusername = "me"\n[web]\nhost = "{host}"\n'
+    for whom in ("", '[web.proxy]\naddresses = ["10.0.0.1"]\n'):
+        path.write_text(text + whom)
+        with pytest.raises(ConfigError, match=r"web\.host: .*there is nobody to let in"):
+            load(path, {"ASTERISK_SIP_AMI_SECRET": "secret"})
+    path.write_text(text + '[web.proxy]\naddresses = ["10.0.0.1"]\nuser_header = "X-User"\n')
+    loaded = load(path, {"ASTERISK_SIP_AMI_SECRET": "secret"})
+    assert [warning.partition(":")[0] for warning in loaded.warnings] == ["web.host"], "it is not encrypted"
+
+
+async def test_a_program_with_a_token_reads_what_a_stranger_does_not(tmp_path: Path) -> None:
+    port = free_port()
+    await write(tmp_path / "calls.db", failed(1))
+    made = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "asterisk_sip", "password", "--token", "grafana"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    lines, told = (text.decode() for text in await made.communicate())
+    (bearer,) = [line for line in told.splitlines() if line.startswith("grafana.")]
+    (tmp_path / "my.toml").write_text(f'[[pbx]]\nname = "pbx"\n[store]\npath = "calls.db"\n{lines}')
+    url = f"http://127.0.0.1:{port}/api/v1/calls"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "asterisk_sip", "web", "--config", "my.toml", "--port", str(port)),
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(20):
+            while await answered(url, Authorization=f"Bearer {bearer}") != 1:
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        assert await answered(url) is None
+        assert await answered(url, Authorization=f"Bearer {bearer}x") is None
+    finally:
+        process.terminate()
+        await process.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
+import ssl
 from http import HTTPStatus
 
 import structlog
@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from asterisk_sip.errors import StoreError
 
-from . import assets, openapi, pages
+from . import access, assets, login, openapi, pages
 from .api import ENDPOINTS, PREFIX, SHELF
 from .live import READERS, Readers, end_streams
 from .problems import ProblemError, problem
@@ -23,18 +23,23 @@ log = structlog.get_logger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, browsers do not even tell us that a form is ours
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _CLOSE_S = 2.0
 _WORTH_COMPRESSING = 1024
+_LARGEST_BODY = 65_536
 
 
-def application(shelf: Shelf, *, demo: bool = False) -> web.Application:
-    """Return the application over a store; over one of a ``demo`` every page says so."""
-    app = web.Application(middlewares=[_errors, _own_name, _etag])
+def application(shelf: Shelf, gate: access.Gate | None = None, *, demo: bool = False) -> web.Application:
+    """Return the application over a store; over one of a ``demo`` every page says so.
+
+    Without a ``gate`` everybody on this machine is let in.
+    """
+    app = web.Application(middlewares=[_errors, access.guard, _etag], client_max_size=_LARGEST_BODY)
     app[SHELF] = shelf
+    app[access.GATE] = gate or access.Gate(access.Rules())
     app[READERS] = Readers()
     app[pages.DEMO] = demo
     described = openapi.document()
@@ -48,17 +53,20 @@ def application(shelf: Shelf, *, demo: bool = False) -> web.Application:
     for page in pages.PAGES:
         app.router.add_get(page.path, page.handle)
     app.router.add_get(assets.PREFIX + "/{name:.+}", assets.serve)
-    app.on_response_prepare.append(_safe)
+    app.router.add_get("/login", login.ask)
+    app.router.add_post("/login", login.log_in)
+    app.router.add_post("/logout", login.log_out)
+    app.on_response_prepare.extend((_safe, access.secured))
     app.on_shutdown.append(end_streams)
     return app
 
 
-async def listen(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve an application at an address. Raises OSError when the address cannot be had."""
+async def listen(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> web.AppRunner:
+    """Serve an application at an address, by TLS if told how. Raises OSError when the address cannot be had."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except BaseException:
         await runner.cleanup()
         raise
@@ -77,27 +85,19 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ProblemError as error:
-        return error.response()
+        return pages.refused(request, error) if pages.wanted(request) else error.response()
     except web.HTTPException as error:
-        if pages.wanted(request):
-            return pages.refused(request, HTTPStatus(error.status), f"{request.path} is not a page")
         allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
-        return problem(HTTPStatus(error.status), f"{request.method} {request.path} is not served here", allowed)
+        status = HTTPStatus(error.status)
+        if pages.wanted(request):
+            return pages.refused(request, ProblemError(status, f"{request.path} is not a page", allowed))
+        return problem(status, f"{request.method} {request.path} is not served here", allowed)
     except StoreError as error:
         log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the records cannot be read: {error}", {"Retry-After": "5"})
     except Exception:  # whatever it is, one answer fails and the program goes on
         log.exception("cannot answer", path=request.path)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this should not have happened; the log says more")
-
-
-@web.middleware
-async def _own_name(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse names that are not this machine's: a page elsewhere could have its own name lead here (DNS rebinding)."""
-    if not _is_loopback(request.host):
-        reason = "this address is for this machine only: use http://127.0.0.1 or http://localhost"
-        raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, reason)
-    return await handler(request)
 
 
 @web.middleware
@@ -114,11 +114,3 @@ async def _etag(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.enable_compression()
             response.headers.setdefault("Vary", "Accept-Encoding")
     return response
-
-
-def _is_loopback(host: str) -> bool:
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name.lower() in ("localhost", "")

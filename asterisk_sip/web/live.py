@@ -11,8 +11,10 @@ from aiohttp import web
 from asterisk_sip.calls.model import to_json
 from asterisk_sip.stores.base import CallQuery, Store
 
+from .access import GATE
 from .parameters import PARAMETERS
 from .problems import ProblemError
+from .visitor import visitor_of
 
 POLL_S = 0.5
 BEAT_S = 15.0
@@ -68,7 +70,8 @@ async def _send(
     await response.prepare(request)
     await response.write(b"retry: 2000\n\n")
     quiet_s = 0.0
-    while True:
+    gate, visitor = request.app[GATE], visitor_of(request)
+    while gate.still(visitor):
         newest = await store.last_position()
         news = await store.after(position, AT_ONCE, query)
         for position, record in news:  # noqa: PLR1704  the last one sent is where to go on

@@ -20,6 +20,7 @@ from asterisk_sip.errors import StoreError
 from . import assets, call, failures, overview, parameters
 from .problems import ProblemError
 from .show import iso, link, utc
+from .visitor import visitor_of
 from .words import COOKIE, language, words
 
 log = structlog.get_logger(__name__)
@@ -52,10 +53,11 @@ class Page:
             values = parameters.read(request.query, (*self.takes, "lang"))
             return shown(request, f"{self.name}.html", self.name, await self.fill(request, values))
         except ProblemError as error:
-            return refused(request, error.status, error.detail)
+            return refused(request, error)
         except StoreError as error:
             log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
-            return refused(request, HTTPStatus.SERVICE_UNAVAILABLE, f"the records cannot be read: {error}")
+            reason = f"the records cannot be read: {error}"
+            return refused(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"Retry-After": "5"}))
 
 
 def shown(
@@ -76,6 +78,7 @@ def shown(
             now=datetime.now(UTC),
             query=request.query,
             demo=request.app[DEMO],
+            visitor=visitor_of(request),
             **filling,
         )
     )
@@ -87,9 +90,11 @@ def shown(
     return response
 
 
-def refused(request: web.Request, status: HTTPStatus, detail: str) -> web.Response:
+def refused(request: web.Request, error: ProblemError) -> web.Response:
     """Return why a request is not answered, as a page."""
-    return shown(request, "error.html", "", {"status": status, "detail": detail}, status)
+    page = shown(request, "error.html", "", {"status": error.status, "detail": error.detail}, error.status)
+    page.headers.update(error.headers)
+    return page
 
 
 def wanted(request: web.Request) -> bool:
