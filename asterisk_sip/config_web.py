@@ -76,6 +76,7 @@ class WebConfig(Section):
     key_file: Annotated[FilePath | None, Field(validate_default=True)] = None
     host: Annotated[Host, Field(validate_default=True)] = "127.0.0.1"
     port: Port = Field(8600)
+    metrics: bool = True
 
     @field_validator("key_file")
     @classmethod

@@ -21,7 +21,9 @@ from asterisk_sip.config import Config, LogConfig
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
+from asterisk_sip.daemon_notify import alive
 from asterisk_sip.daemon_sinks import delivers, open_sinks
+from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.daemon_web import beside
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
@@ -45,11 +47,12 @@ async def run(
         log.warning(warning)
     if config.collector is not None:
         return await _collect(config, config.collector)
+    watch = Watch(config)
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
-        async with journal_kept(config.journal) as journal, kept(config, store), beside(config, demo=demo):
-            await _serve(config, store, journal, on_stored)
+        async with journal_kept(config.journal) as journal, kept(config, store), beside(config, watch, demo=demo):
+            await _serve(config, store, journal, watch, on_stored)
     finally:
         await store.close()
 
@@ -60,24 +63,27 @@ async def _collect(config: Config, collector: CollectorConfig) -> None:
     except ImportError as error:
         reason = "needs a client: pip install 'asterisk-sip[nats]'"
         raise ConfigError("the configuration", [("collector", reason)]) from error
-    async with kept(config), beside(config):
-        await daemon_nats.collect(config, collector, stop_event())
+    watch = Watch(config)
+    async with kept(config), beside(config, watch), alive(watch.status):
+        await daemon_nats.collect(config, collector, watch, stop_event())
 
 
 async def _serve(
     config: Config,
     store: SqliteStore,
     journal: Journal | None,
+    watch: Watch,
     on_stored: Callable[[list[CallRecord]], None] | None,
 ) -> None:
-    couriers = open_sinks(config, store)
+    couriers = watch.couriers = open_sinks(config, store)
 
     def stored(records: list[CallRecord]) -> None:
         couriers.wake()
+        watch.stored(records)
         if on_stored is not None:
             on_stored(records)
 
-    pipeline = Pipeline(
+    pipeline = watch.pipeline = Pipeline(
         store,
         inbox_max_events=config.pipeline.inbox_max_events,
         flush_s=config.store.flush_ms / 1000,
@@ -98,17 +104,23 @@ async def _serve(
             sources += open_doors(pbx, desk)
         heard = list(zip(config.pbx, pipeline.desks, strict=True))
         sources += [*open_hep(heard), *open_agi(heard), *open_ari(heard)]
+        watch.listens(sources)
+        counting = rooms.create_task(watch.run(), name="counting")
         working = rooms.create_task(pipeline.run(), name="pipeline")
         listening = [rooms.create_task(source.run()) for source in sources]
+        watch.phase = "running"
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
-        await stop.wait()
+        async with alive(watch.status):
+            await stop.wait()
+            watch.phase = "stopping"
         log.info("stopping")
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        for task in (working, counting):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
     await couriers.stop(config.delivery.drain_s)
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)

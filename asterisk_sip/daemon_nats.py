@@ -12,6 +12,7 @@ from asterisk_sip.config import Config
 from asterisk_sip.config_nats import CollectorConfig, NatsKeys
 from asterisk_sip.config_sinks import NatsConfig
 from asterisk_sip.daemon_sinks import patience
+from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.nats_link import NatsSettings
 from asterisk_sip.sinks.base import Delivery, Kind
 from asterisk_sip.sinks.dead_letters import DeadLetters
@@ -45,11 +46,11 @@ def nats_settings(config: NatsKeys, name: str) -> NatsSettings:
     )
 
 
-async def collect(config: Config, collector: CollectorConfig, stop: asyncio.Event) -> None:
+async def collect(config: Config, collector: CollectorConfig, watch: Watch, stop: asyncio.Event) -> None:
     """Write what companions publish into the store until ``stop``. Raises StoreError for a driver that is missing."""
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     dead = DeadLetters(config.delivery.dead_letters)
-    hands = HandOver("store", StoreSink(place.store(config.records.keep)), dead, patience(config))
+    hands = watch.collector = HandOver("store", StoreSink(place.store(config.records.keep)), dead, patience(config))
 
     async def take(messages: Sequence[Message]) -> None:
         await hands.deliver([_delivery(message) for message in messages])
@@ -62,6 +63,7 @@ async def collect(config: Config, collector: CollectorConfig, stop: asyncio.Even
         collector.ack_wait_s,
     )
     collecting = asyncio.create_task(_collect(hands, NatsSource(settings, take)))
+    watch.phase = "running"
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({collecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     for task in (collecting, stopping):

@@ -19,6 +19,7 @@ from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.web.access import Gate
 from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.operations import Program
 from asterisk_sip.web.shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ _RENEW_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def beside(config: Config, *, demo: bool = False) -> AsyncIterator[None]:
+async def beside(config: Config, program: Program, *, demo: bool = False) -> AsyncIterator[None]:
     """Serve the store of the configuration as long as the body runs, when the configuration wants it."""
     if not config.web.enabled:
         yield
@@ -36,7 +37,7 @@ async def beside(config: Config, *, demo: bool = False) -> AsyncIterator[None]:
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
     shown = certificate(config.web)
-    serving = asyncio.create_task(serve(place, names, config.web, shown, demo=demo), name="web")
+    serving = asyncio.create_task(serve(place, names, config.web, shown, program, demo=demo), name="web")
     try:
         yield
     finally:
@@ -49,10 +50,14 @@ async def serve(
     pbxs: tuple[str, ...],
     config: WebConfig,
     shown: Certificate | None = None,
+    program: Program | None = None,
     *,
     demo: bool = False,
 ) -> None:
-    """Serve a store until cancelled. An address that cannot be had is tried again, ever more seldom."""
+    """Serve a store, and what runs beside it, until cancelled.
+
+    An address that cannot be had is tried again, ever more seldom.
+    """
     shelf = Shelf(lambda: place.store(readonly=True), pbxs)
     host, port = config.host, config.port
     tls = shown.context if shown else None
@@ -60,7 +65,8 @@ async def serve(
 
     async def bind() -> web.AppRunner:
         try:
-            return await listen(application(shelf, Gate(let_in), demo=demo), host, port, tls)
+            app = application(shelf, Gate(let_in), program, demo=demo, with_metrics=config.metrics)
+            return await listen(app, host, port, tls)
         except OSError as error:
             raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
 

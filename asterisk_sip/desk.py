@@ -193,6 +193,10 @@ class Inbox:
         self._overflowing: set[str] = set()  # names of PBXs
         self.wake = asyncio.Event()
 
+    def __len__(self) -> int:
+        """How many events wait."""
+        return self._size
+
     def put(self, desk: Desk, items: Sequence[Item]) -> None:
         """Take items; events that do not fit are lost, counted, and told as a gap. News of doors always fit."""
         if not isinstance(items[0], (*NEWS, Filled)):

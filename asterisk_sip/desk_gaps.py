@@ -6,6 +6,7 @@ of one door while another still tells is a gap too, but not a blind one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +25,8 @@ class Listening:
     """Keeps the gaps of one PBX. ``telling`` are the doors that tell of its calls by themselves.
 
     ``lasting`` are gaps that an earlier run left open: each ends when its door is heard again. Every method returns the
-    rows to write; times are seconds since 1970.
+    rows to write; times are seconds since 1970. Counted since it was made: ``outages`` and ``lost_messages`` by door,
+    ``begun`` gaps by source and whether they are blind.
     """
 
     def __init__(self, pbx: str, telling: Iterable[str], lasting: Iterable[Gap] = ()) -> None:
@@ -33,11 +35,23 @@ class Listening:
         self._up: set[str] = set()
         self._lasting: dict[str, Gap] = {gap.source: gap for gap in lasting}
         self._bursts: dict[str, tuple[Gap, int, float]] = {}  # by door: the gap, messages lost, when the last one was
+        self.outages: Counter[str] = Counter()
+        self.lost_messages: Counter[str] = Counter()
+        self.begun: Counter[tuple[str, bool]] = Counter()
 
     @property
     def blind(self) -> bool:
         """Whether nothing tells of the calls."""
         return not self._up & self._telling
+
+    @property
+    def lasting(self) -> dict[str, Gap]:
+        """The gaps that last, by source."""
+        return self._lasting
+
+    def hears(self, door: str) -> bool:
+        """Return whether a door is heard."""
+        return door in self._up
 
     @property
     def blind_gap(self) -> Gap | None:
@@ -65,6 +79,7 @@ class Listening:
     def down(self, door: str, at: float, reason: str) -> list[Gap]:
         """Hear that a door is not heard from now on."""
         was_blind = self.blind
+        self.outages[door] += door in self._up
         self._up.discard(door)
         if door in self._lasting:
             return []
@@ -80,6 +95,7 @@ class Listening:
 
     def lost(self, door: str, at: float, count: int, reason: str) -> list[Gap]:
         """Hear that a door passed over some messages; those close together make one gap."""
+        self.lost_messages[door] += count
         burst = self._bursts.get(door)
         gap = burst[0] if burst is not None else self._gap(f"{door} messages", door, at, reason, blind=False)
         total = count + (burst[1] if burst is not None else 0)
@@ -100,6 +116,7 @@ class Listening:
         return gap
 
     def _gap(self, key: str, source: str, at: float, reason: str, *, blind: bool) -> Gap:
+        self.begun[source, blind] += 1
         return Gap(gap_id(self._pbx, key, at), self._pbx, source, _utc(at), None, reason, blind)
 
     def _end(self, source: str, at: float) -> list[Gap]:

@@ -16,6 +16,7 @@ from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.calls.switchboard import Switchboard
+from asterisk_sip.calls.tally import Spread
 from asterisk_sip.desk import NEWS, Counters, Desk, Inbox, Item
 from asterisk_sip.desk_backfill import Filled
 from asterisk_sip.desk_gaps import Listening
@@ -31,6 +32,7 @@ LOOK_FOR_UNSAVED_S = 1.0  # most calls that fail are over sooner: they are writt
 SAVE_EVERY_S = 2.0
 EXPIRE_EVERY_S = 10.0
 LISTENED_EVERY_S = 5.0
+WRITE_BOUNDS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 STRUCTURE = ("ami", "ari")
 """The doors that tell of every channel of a PBX. With neither, the others tell of its calls as well as they can."""
 
@@ -51,13 +53,19 @@ class Pipeline:
     inbox: Inbox = field(init=False)
     _waiting: Batch = field(default_factory=Batch)
     _flush: asyncio.Event = field(default_factory=asyncio.Event)
-    _store_told: bool = False
+    store_trouble: str | None = None  # why the store takes nothing, None while it does
+    write_s: Spread = field(default_factory=lambda: Spread(WRITE_BOUNDS_S))
     _lost_before: int = 0
     _committing: asyncio.Task[bool] | None = None
 
     def __post_init__(self) -> None:
         """Make the inbox."""
         self.inbox = Inbox(self.inbox_max_events, self.counters)
+
+    @property
+    def waiting_records(self) -> int:
+        """How many records the store has not been given, or has not taken."""
+        return len(self._waiting.records)
 
     async def add(
         self,
@@ -220,24 +228,26 @@ class Pipeline:
         return await asyncio.shield(self._committing)
 
     async def _commit(self, batch: Batch) -> bool:
+        began_s = time.monotonic()
         try:
             self.counters.records += await self.store.write(batch)
         except StoreError as error:
             self._put_back(batch)
             self._tell_store(str(error))
             return False
+        self.write_s.add(time.monotonic() - began_s)
         self._tell_store(None)
         if self.on_stored is not None and (batch.records or batch.gaps):
             self.on_stored(batch.records)
         return True
 
     def _tell_store(self, trouble: str | None) -> None:
-        if trouble is not None and not self._store_told:
+        if trouble is not None and self.store_trouble is None:
             log.error("records wait in memory: the store does not take them", reason=trouble)
             self._lost_before = self.counters.lost_records
-        elif trouble is None and self._store_told:
+        elif trouble is None and self.store_trouble is not None:
             log.info("the store takes records again", lost=self.counters.lost_records - self._lost_before)
-        self._store_told = trouble is not None
+        self.store_trouble = trouble
 
     def _put_back(self, batch: Batch) -> None:
         later = self._waiting

@@ -17,12 +17,13 @@ LONGEST = 350
 MAY_BE_LONGER: dict[str, str] = {}
 """Modules that may be longer, each with its reason."""
 
-BELOW = {"errors", "retry", "health", "nats", "calls", "catalog"}
+BELOW = {"errors", "retry", "health", "metrics", "nats", "calls", "catalog"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "retry": set(),
     "nats": {"errors"},
     "health": set(),
+    "metrics": {"calls", "health"},
     "password": set(),
     "config": {"errors", "password"},
     "catalog": set(),

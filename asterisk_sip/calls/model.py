@@ -186,6 +186,14 @@ class CallRecord:
     ladder: tuple[LadderLine, ...] | None = None  # of the caller's side, when the wire was seen and the call failed
 
 
+def deciding(record: CallRecord) -> Attempt | None:
+    """Return the attempt a call took its status from: the last that shows the same one, else the last."""
+    for attempt in reversed(record.attempts):
+        if attempt.disposition == record.disposition and attempt.sip == record.sip:
+            return attempt
+    return record.attempts[-1] if record.attempts else None
+
+
 def call_id(pbx: str, linkedid: str, generation: int = 0) -> str:
     """Return the id of a call: 32 hex digits, the same for the same call whenever it is computed.
 

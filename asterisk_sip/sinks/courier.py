@@ -20,7 +20,7 @@ class Courier:
         self.name = name
         self._sink = sink
         self._spool = spool
-        self._hands = HandOver(name, sink, dead, patience)
+        self.hands = HandOver(name, sink, dead, patience)
         self._news = asyncio.Event()
         self._last_round = False
         self._cursor = Cursor(0, 0)
@@ -28,7 +28,7 @@ class Courier:
     @property
     def progress(self) -> Progress:
         """What it did since it began."""
-        return self._hands.progress
+        return self.hands.progress
 
     @property
     def position(self) -> int:
@@ -47,11 +47,11 @@ class Courier:
     async def run(self) -> None:
         """Deliver until all is delivered after ``finish``, or until cancelled; then let go of the sink."""
         try:
-            await self._hands.trying(self._start)
-            await self._hands.open()
+            await self.hands.trying(self._start)
+            await self.hands.open()
             while True:
                 self._news.clear()
-                deliveries = await self._hands.trying(self._next)
+                deliveries = await self.hands.trying(self._next)
                 if deliveries:
                     await self._carry(deliveries)
                 elif self._last_round:
@@ -59,7 +59,7 @@ class Courier:
                 else:
                     await self._news.wait()
         finally:
-            await self._hands.close()
+            await self.hands.close()
 
     async def _start(self) -> None:
         self._cursor = await self._spool.cursor(self.name)
@@ -76,13 +76,13 @@ class Courier:
             for delivery in deliveries
             if delivery.kind in self._sink.wants and delivery.text
         ]
-        self._hands.progress.gone += sum(not delivery.text for delivery in deliveries)
+        self.hands.progress.gone += sum(not delivery.text for delivery in deliveries)
         if wanted:
             await self._note(Cursor(cursor.position, max(last, cursor.offered)))
-            await self._hands.deliver(wanted)
+            await self.hands.deliver(wanted)
         await self._note(Cursor(last, max(last, cursor.offered)))
 
     async def _note(self, cursor: Cursor) -> None:
         if cursor != self._cursor:
-            await self._hands.trying(lambda: self._spool.move_cursor(self.name, cursor))
+            await self.hands.trying(lambda: self._spool.move_cursor(self.name, cursor))
             self._cursor = cursor

@@ -21,7 +21,7 @@ class Couriers:
 
     def __init__(self, couriers: Sequence[Courier], spool: Spool) -> None:
         self.couriers = tuple(couriers)
-        self._spool = spool
+        self.spool = spool
         self._tasks: list[asyncio.Task[None]] = []
         self._trimming: asyncio.Task[None] | None = None
 
@@ -52,6 +52,6 @@ class Couriers:
         while True:
             await asyncio.sleep(TRIM_EVERY_S)
             try:
-                await self._spool.trim(min(courier.position for courier in self.couriers))
+                await self.spool.trim(min(courier.position for courier in self.couriers))
             except StoreError as error:
                 log.warning("delivered records are still in the spool", reason=str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -51,6 +52,12 @@ class HandOver:
         self._dead = dead
         self._backoff = Backoff(self._patience.retry_min_s, self._patience.retry_max_s)
         self._log = log.bind(sink=name)
+        self._busy_since_s: float | None = None
+
+    @property
+    def held_s(self) -> float:
+        """For how long the sink has taken nothing of what it was given, or could not be opened; 0 when it has all."""
+        return 0.0 if self._busy_since_s is None else time.monotonic() - self._busy_since_s
 
     async def open(self) -> None:
         """Open the sink, as soon as that works."""
@@ -67,6 +74,7 @@ class HandOver:
     async def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Deliver all of these. What the sink will never take is put aside, found by halving the batch."""
         rest = deliveries
+        self._busy()
         while rest:
             try:
                 async with asyncio.timeout(self._patience.timeout_s):
@@ -89,6 +97,8 @@ class HandOver:
 
     def _counted(self, deliveries: Sequence[Delivery], taken: int) -> Sequence[Delivery]:
         """Count the first ``taken`` as delivered; return the others."""
+        if taken:
+            self._busy_since_s = time.monotonic()
         self.progress.delivered += taken
         self.progress.repeated += sum(delivery.repeated for delivery in deliveries[:taken])
         return deliveries[taken:]
@@ -114,6 +124,7 @@ class HandOver:
         reason = _reason(error, self._patience.timeout_s)
         if self.progress.failing is None:
             self._log.error("the sink takes nothing; what is recorded waits for it in the store", reason=reason)
+        self._busy()
         self.progress.failing = reason
         self.progress.failures += 1
         wait_s = self._backoff.next_s()
@@ -121,7 +132,12 @@ class HandOver:
             wait_s = min(max(wait_s, error.not_before_s), self._patience.retry_max_s)
         await asyncio.sleep(wait_s)
 
+    def _busy(self) -> None:
+        if self._busy_since_s is None:
+            self._busy_since_s = time.monotonic()
+
     def _well(self) -> None:
+        self._busy_since_s = None
         if self.progress.failing is not None:
             self._log.info("the sink takes records again")
         self.progress.failing = None

@@ -116,6 +116,7 @@ class LinkedSource(ABC, Generic[L]):
     """Keeps a link to one Asterisk up and hands its events to a listener, until cancelled."""
 
     def __init__(self, name: str, door: str, patience: Patience, listener: Listener) -> None:
+        self.pbx, self.door = name, door
         self._log = structlog.get_logger(__name__).bind(pbx=name, door=door)
         self._listener = listener
         self._keeper = Keeper(

@@ -54,13 +54,19 @@ def after(connection: Connection, position: int, limit: int) -> list[Delivery]:
     return [Delivery(*row) for row in rows]
 
 
+def end(connection: Connection) -> int:
+    """Return the position of what came last, 0 when nothing ever did."""
+    position: int = connection.exec_driver_sql(_END).scalar_one()
+    return position
+
+
 def cursor(connection: Connection, sink: str) -> Cursor:
     """Return how far a sink has come; a new one stands at the end."""
     row = connection.exec_driver_sql(_CURSOR, (sink,)).first()
     if row is not None:
         return Cursor(row.position, row.offered)
-    end = connection.exec_driver_sql(_END).scalar_one()
-    return Cursor(end, end)
+    last = end(connection)
+    return Cursor(last, last)
 
 
 def move(writer: sqlite3.Connection, sink: str, cursor: Cursor) -> None:

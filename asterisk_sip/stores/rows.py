@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asterisk_sip.calls.delays import bucket_of
-from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, to_json
+from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, deciding, to_json
 from asterisk_sip.calls.record_text import record_text
 
 from . import rollups
@@ -36,10 +36,10 @@ def rows_of(records: list[CallRecord], keep: Keep) -> Rows:
     counted = _Counted()
     for record in records:
         at_us = microseconds(ended_at(record))
-        deciding = _deciding(record)
-        counted.add(record, at_us, deciding)
+        decided = deciding(record)
+        counted.add(record, at_us, decided)
         if keep == "all" or record.outcome is not Outcome.ANSWERED:
-            rows.calls.append(_call_row(record, at_us, deciding))
+            rows.calls.append(_call_row(record, at_us, decided))
             rows.attempts.extend(_attempt_row(record, attempt) for attempt in record.attempts)
         else:
             rows.answered_ids.append((record.id, at_us))
@@ -64,14 +64,6 @@ def gap_row(gap: Gap) -> Row:
     return gap.id, storable(gap.pbx), storable(gap.source), began_us, ended_us, storable(gap.reason), gap.blind
 
 
-def _deciding(record: CallRecord) -> Attempt | None:
-    """Return the attempt the call took its status from: the last that shows the same one, else the last."""
-    for attempt in reversed(record.attempts):
-        if attempt.disposition == record.disposition and attempt.sip == record.sip:
-            return attempt
-    return record.attempts[-1] if record.attempts else None
-
-
 @dataclass(slots=True)
 class _Counted:
     """The counts of a batch, as ``rollups.rows`` takes them."""
@@ -79,11 +71,11 @@ class _Counted:
     detail: dict[Row, list[int]] = field(default_factory=dict)
     delays: dict[Row, list[int]] = field(default_factory=dict)
 
-    def add(self, record: CallRecord, at_us: int, deciding: Attempt | None) -> None:
+    def add(self, record: CallRecord, at_us: int, decided: Attempt | None) -> None:
         """Count a call and its attempts."""
         pbx, direction = _key(record.pbx), _key(record.direction) or ""
         minute = at_us // _MINUTE_US
-        trunk = "" if deciding is None else _key(deciding.trunk) or ""
+        trunk = "" if decided is None else _key(decided.trunk) or ""
         key = (trunk, record.sip.code or 0, record.disposition, record.outcome.value, pbx, direction)
         numbers = self.detail.setdefault(("calls", minute, *key), [0, 0])
         numbers[0] += 1
@@ -98,7 +90,7 @@ class _Counted:
                 self.delays.setdefault((ended, trunk, bucket_of(attempt.pdd_ms), pbx), [0])[0] += 1
 
 
-def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:
+def _call_row(record: CallRecord, at_us: int, decided: Attempt | None) -> Row:
     sip = record.sip
     return (
         record.id,
@@ -113,8 +105,8 @@ def _call_row(record: CallRecord, at_us: int, deciding: Attempt | None) -> Row:
         sip.code,
         sip.class_,
         record.evidence.grade.value,
-        None if deciding is None else storable(deciding.trunk),
-        None if deciding is None else storable(deciding.endpoint),
+        None if decided is None else storable(decided.trunk),
+        None if decided is None else storable(decided.endpoint),
         _route(record),
         storable(record.caller.endpoint),
         storable(record.caller.number),

@@ -41,6 +41,9 @@ class Spool(Protocol):
     async def deliveries(self, after: int, limit: int) -> list[Delivery]:
         """Return what stands behind a position, oldest first."""
 
+    async def end(self) -> int:
+        """Return the position of what came last, 0 when nothing ever did."""
+
     async def cursor(self, sink: str) -> Cursor:
         """Return how far a sink has come; one that was never there begins with what comes from now on."""
 

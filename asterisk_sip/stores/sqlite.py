@@ -83,6 +83,10 @@ class SqliteStore(Answers):
         """Return what stands in the outbox behind a position, oldest first."""
         return await self.read(lambda connection: outbox.after(connection, after, limit))
 
+    async def end(self) -> int:
+        """Return the position of what stands last in the outbox, or stood there."""
+        return await self.read(outbox.end)
+
     async def cursor(self, sink: str) -> Cursor:
         """Return how far a sink has come; one that was never there begins with what comes from now on."""
         return await self.read(lambda connection: outbox.cursor(connection, sink))

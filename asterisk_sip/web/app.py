@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from asterisk_sip.errors import StoreError
 
-from . import access, assets, login, openapi, pages
+from . import access, assets, login, openapi, operations, pages
 from .api import ENDPOINTS, PREFIX, SHELF
 from .live import READERS, Readers, end_streams
 from .problems import ProblemError, problem
@@ -32,10 +32,17 @@ _WORTH_COMPRESSING = 1024
 _LARGEST_BODY = 65_536
 
 
-def application(shelf: Shelf, gate: access.Gate | None = None, *, demo: bool = False) -> web.Application:
+def application(
+    shelf: Shelf,
+    gate: access.Gate | None = None,
+    program: operations.Program | None = None,
+    *,
+    demo: bool = False,
+    with_metrics: bool = True,
+) -> web.Application:
     """Return the application over a store; over one of a ``demo`` every page says so.
 
-    Without a ``gate`` everybody on this machine is let in.
+    Without a ``gate`` everybody on this machine is let in. ``program`` is what runs beside it, None when nothing does.
     """
     app = web.Application(middlewares=[_errors, access.guard, _etag], client_max_size=_LARGEST_BODY)
     app[SHELF] = shelf
@@ -56,6 +63,7 @@ def application(shelf: Shelf, gate: access.Gate | None = None, *, demo: bool = F
     app.router.add_get("/login", login.ask)
     app.router.add_post("/login", login.log_in)
     app.router.add_post("/logout", login.log_out)
+    operations.add(app, program or operations.StoreOnly(shelf), with_metrics=with_metrics)
     app.on_response_prepare.extend((_safe, access.secured))
     app.on_shutdown.append(end_streams)
     return app
