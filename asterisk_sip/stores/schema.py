@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema there ever was, oldest first; the last is the one this program reads and writes."""
 
 VERSION_TABLE = "alembic_version"
@@ -169,6 +169,51 @@ cursors = Table(
     Column("position", BigInteger, nullable=False),  # everything up to there was taken
     Column("offered", BigInteger, nullable=False),  # up to there it may have been taken before a crash
 )
+
+alerts = Table(  # one row an alert, from when it fired; what it was learned from is in ``alert_states``
+    "alerts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("fired_us", BigInteger, nullable=False),
+    Column("cleared_us", BigInteger),  # null while it fires
+    Column("told", Boolean, nullable=False),  # a notice went out that it fired
+    Column("fired", Text, nullable=False),  # the change, JSON
+    Column("cleared", Text),
+    Column("acknowledged_us", BigInteger),
+    Column("acknowledged_by", Text),
+    Column("why", Text),
+)
+
+alert_states = Table(  # what the engine knows of each rule, and of itself under the empty name
+    "alert_states",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("began_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("by", Text, nullable=False),
+)
+
+notices = Table(  # what alerts tell, until every target has it; their cursors are in ``cursors``
+    "notices",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("text", Text, nullable=False),  # the change, JSON
+    sqlite_autoincrement=True,
+)
+
+Index("ix_alerts_fired", alerts.c.fired_us)
 
 # Listings run down this index in their order, and filter on it without reading the rows: a hundred times narrower.
 Index(

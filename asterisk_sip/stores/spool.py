@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Kind = Literal["failure", "answered", "gap"]
+Kind = Literal["failure", "answered", "gap", "notice"]
 KINDS: tuple[Kind, ...] = ("failure", "answered", "gap")
+"""What is recorded. A ``notice`` is told by alerts, from a queue of its own, see `alert_book`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing to be delivered: a call or a gap, as one line of JSON.
+    """One thing to be delivered: a call, a gap or a notice, as one line of JSON.
 
     ``kind`` is ``failure`` for every call that was not simply answered. ``id`` is the record's own: the same whenever
     it is delivered, so that who receives it twice can drop the second. That of a gap holds its end: a crash may make a
