@@ -186,13 +186,18 @@ class AlertBook:
         asked = "SELECT position, id, text FROM notices WHERE position > ? ORDER BY position LIMIT ?"
         return [Delivery(row[0], "notice", row[1], row[2]) for row in await self._rows(asked, after, limit)]
 
+    async def end(self) -> int:
+        """Return the position of the last notice, 0 when there never was one."""
+        rows = await self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'notices'")
+        return int(rows[0][0])
+
     async def cursor(self, sink: str) -> Cursor:
         """Return how far a target has come; a new one begins with what comes from now on."""
         rows = await self._rows("SELECT position, offered FROM cursors WHERE sink = ?", _CURSOR + sink)
         if rows:
             return Cursor(rows[0][0], rows[0][1])
-        end = await self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'notices'")
-        return Cursor(end[0][0], end[0][0])
+        end = await self.end()
+        return Cursor(end, end)
 
     async def move_cursor(self, sink: str, cursor: Cursor) -> None:
         """Note how far a target has come."""
