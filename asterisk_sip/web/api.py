@@ -49,10 +49,7 @@ class Endpoint:
 
 async def _calls(request: web.Request, values: Values) -> dict[str, Any]:
     store = await request.app[SHELF].store()
-    try:
-        found = await store.calls(parameters.call_query(values))
-    except (ValueError, OverflowError):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "before is not the next of a page before") from None
+    found = await store.calls(parameters.call_query(values))
     full = len(found) == values.get("limit", 50)
     return {"calls": [to_json(record) for record in found], "next": cursor(found[-1]) if full else None}
 
@@ -83,7 +80,7 @@ async def _kpi(request: web.Request, values: Values) -> dict[str, Any]:
     try:
         found = await numbers(await request.app[SHELF].store(), query)
     except ValueError as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     groups = [group_json(group, query) for group in found.groups]
     return {**_span(since, until), "groups": groups, "unheard_s": _unheard_s(found.gaps, since, until)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -11,16 +10,12 @@ from asterisk_sip.stores.base import cursor
 
 from . import parameters
 from .api import SHELF
-from .problems import ProblemError
 
 
 async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     """Return what the template shows."""
     store = await request.app[SHELF].store()
     query = parameters.call_query(values)
-    try:
-        found = await store.calls(query)
-    except (ValueError, OverflowError):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "before is not the next of a page before") from None
+    found = await store.calls(query)
     following = cursor(found[-1]) if len(found) == query.limit else None
     return {"calls": found, "following": following, "filters": dict(request.query)}

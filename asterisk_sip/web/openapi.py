@@ -32,7 +32,11 @@ def document() -> dict[str, Any]:
         "jsonSchemaDialect": DIALECT,
         "info": {"title": "asterisk-sip", "version": __version__, "description": "Why calls fail."},
         "paths": {PREFIX + endpoint.path: {"get": _operation(endpoint)} for endpoint in ENDPOINTS},
-        "components": {"schemas": dict(sorted(schemas.items()))},
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
     }
 
 

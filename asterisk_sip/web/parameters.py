@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import permutations
 from typing import Any
 
 from asterisk_sip.calls.model import Outcome
@@ -31,13 +32,16 @@ class Parameter:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        if match := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):
+    if match := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):
+        try:
             return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
-        at = datetime.fromisoformat(text)
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
+    at = datetime.fromisoformat(text.upper().replace(":60", ":59"))  # a leap second has no place of its own
+    try:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        raise ValueError(text) from None
+        return datetime.min.replace(tzinfo=UTC) if at.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
 def _step(text: str) -> timedelta:
@@ -69,11 +73,10 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
-def _dimensions(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if len(set(names)) != len(names) or not set(names) <= {"pbx", "trunk", "direction"}:
+def _cursor(text: str) -> str:
+    if not re.fullmatch(_CURSOR, text):
         raise ValueError(text)
-    return names
+    return text
 
 
 def _text(text: str) -> str:
@@ -82,6 +85,9 @@ def _text(text: str) -> str:
     return text
 
 
+_CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
+_WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
+_DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
 _OUTCOMES = [outcome.value for outcome in Outcome]
 
@@ -91,8 +97,8 @@ def _whole(least: int, most: int, **more: Any) -> dict[str, Any]:
 
 
 PARAMETERS: dict[str, Parameter] = {
-    "since": Parameter(f"From then on: {_TIME}.", {"type": "string"}, _moment),
-    "until": Parameter(f"Before then: {_TIME}.", {"type": "string"}, _moment),
+    "since": Parameter(f"From then on: {_TIME}.", _WHEN, _moment),
+    "until": Parameter(f"Before then: {_TIME}.", _WHEN, _moment),
     "code": Parameter("The SIP status that decided the call: 100 to 699.", _whole(100, 699), _number(100, 699)),
     "class": Parameter("The class of that status: 1 to 6.", _whole(1, 6), _number(1, 6)),
     "trunk": Parameter("A trunk, up to 255 characters; * stands for any text, ? for one character.", _TEXT, _text),
@@ -104,11 +110,11 @@ PARAMETERS: dict[str, Parameter] = {
     "number": Parameter("Any part of the caller's number or of the dialled one.", _TEXT, _text),
     "pbx": Parameter("The name of a PBX.", _TEXT, _text),
     "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
-    "before": Parameter("The next of the page before.", _TEXT, _text),
+    "before": Parameter("The next of the page before.", {"type": "string", "pattern": f"^{_CURSOR}$"}, _cursor),
     "by": Parameter(
         "What to tell apart: of pbx, trunk, direction, with commas between.",
-        {"type": "string", "pattern": "^(pbx|trunk|direction)(,(pbx|trunk|direction)){0,2}$"},
-        _dimensions,
+        {"type": "string", "enum": _DIMENSIONS},
+        lambda text: tuple(_one_of(*_DIMENSIONS)(text).split(",")),
     ),
     "step": Parameter(
         "The length of each step: 15m, 1h or 1d.", {"type": "string", "pattern": "^[1-9][0-9]{0,4}[mhd]$"}, _step
@@ -159,7 +165,7 @@ def window(values: Mapping[str, Any], length: timedelta = _A_DAY) -> tuple[datet
     except OverflowError:
         since = until
     if since > until:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "since is later than until")
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "since is later than until")
     return since, until
 
 
