@@ -36,7 +36,7 @@ check: setup ## the fast loop: lint, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not lab and not postgres and not browser and not mounts" -n 2 $(PYTEST_FLAGS)
+	$(BIN)/pytest -q -m "not lab and not postgres and not browser and not mounts and not roots" -n 2 $(PYTEST_FLAGS)
 
 test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 	scripts/debian-packages.sh test
@@ -53,15 +53,19 @@ bench: setup lab-build ## measure speed, as ratios in one run; BENCH=million for
 fuzz: setup ## a million random and mutated frames through every reader
 	for name in $$($(BIN)/python -m tests.fuzz names); do $(BIN)/python -m tests.fuzz $$name --frames 1000000; done
 
-lab-build: setup ## build the two real PBXs into .lab (once)
+lab-build: setup ## build the two real PBXs and a bare Debian into .lab (once)
 	$(BIN)/python -m tests.lab build
 
 lab: lab-build ## leave the two PBXs running for you to play with
 	$(BIN)/python -m tests.lab run
 
+UV_LOCK := uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11
+
 lock: ## renew requirements/*.txt (needs uv)
-	uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11 pyproject.toml -o requirements/run.txt
-	uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11 pyproject.toml --group dev -o requirements/dev.txt
+	$(UV_LOCK) pyproject.toml -o requirements/run.txt
+	$(UV_LOCK) pyproject.toml --extra nats --extra postgres -o requirements/image.txt
+	$(UV_LOCK) --group build -o requirements/build.txt
+	$(UV_LOCK) pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## remove what was built (keeps .lab)
 	rm -rf $(VENV) .run dist build

@@ -61,11 +61,22 @@ def entries(etc: Path = ETC) -> Iterator[Entry]:
 
 def http_proxy() -> dict[str, str]:
     """Give the environment that makes a download go the way apt goes."""
-    if "http_proxy" in os.environ or shutil.which("apt-config") is None:
+    if "http_proxy" in os.environ:
         return {}
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
-    proxy = re.search(r'(?m)^Acquire::http::Proxy "([^"]+)"', dump)
+    proxy = re.search(r'(?m)^Acquire::http::Proxy "([^"]+)"', _dump())
     return {"http_proxy": proxy[1]} if proxy and proxy[1] != "DIRECT" else {}
+
+
+def settings() -> str:
+    """Give what this machine's apt is told of archives: the way to them, and whether they may be old."""
+    told = r"(?mi)^Acquire::(?:Check-Valid-Until|Check-Date|https?::Proxy) \".+\";$"
+    return "".join(f"{line}\n" for line in re.findall(told, _dump()))
+
+
+def _dump() -> str:
+    if shutil.which("apt-config") is None:
+        return ""
+    return subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
 
 
 def _one_line(text: str) -> Iterator[Entry]:

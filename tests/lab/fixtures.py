@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -17,9 +19,18 @@ from tests.lab.options import PbxOptions, Release
 
 def need_roots(*releases: Release) -> None:
     """Skip the test when the PBXs are not built here; fail it where they must be (CI)."""
+    for release in releases:
+        _need(partial(roots.existing, release))
+
+
+def need_bare() -> Path:
+    """Give the bare root; skip or fail the test likewise when it is not there."""
+    return _need(roots.bare)
+
+
+def _need(root: Callable[[], Path]) -> Path:
     try:
-        for release in releases:
-            roots.existing(release)
+        return root()
     except RootError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))

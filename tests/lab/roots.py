@@ -1,4 +1,7 @@
-"""The two Debian roots with a real Asterisk inside: built once by debootstrap into ``.lab/``, reused ever after."""
+"""The Debian roots of the lab, built once by debootstrap into ``.lab/`` and reused ever after.
+
+Two hold a real Asterisk; a bare one is what packages and images are tried in.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,8 @@ RECIPES: dict[Release, Recipe] = {
     "22": Recipe("forky", ("asterisk", "sip-tester", "ca-certificates")),
     "16": Recipe("bullseye", ("asterisk", "ca-certificates")),
 }
+BARE = Recipe("bookworm", ())
+"""Debian 12 as it comes."""
 
 
 def folder() -> Path:
@@ -47,28 +52,42 @@ def folder() -> Path:
 
 def existing(release: Release) -> Path:
     """Give the root of a release; raise RootError when it is not there, not whole, or we may not enter it."""
-    root = folder() / RECIPES[release].suite
-    if not _whole(root, RECIPES[release]):
-        raise RootError(f"no Asterisk {release} in {root}: run `make lab-build`")
+    return _existing(RECIPES[release], f"Asterisk {release}")
+
+
+def bare() -> Path:
+    """Give the root without anything; raise RootError as `existing` does."""
+    return _existing(BARE, f"bare {BARE.suite}")
+
+
+def build_all(say: Callable[[str], None] = print) -> None:
+    """Build the roots side by side, those that are not there yet."""
+    with ThreadPoolExecutor(len(RECIPES) + 1) as pool:
+        bare_one = pool.submit(_build, BARE, f"bare {BARE.suite}", say)
+        list(pool.map(lambda release: build(release, say), RECIPES))
+        bare_one.result()
+
+
+def build(release: Release, say: Callable[[str], None] = print) -> Path:
+    """Build the root of a release unless it is there; other processes that want it wait. Raise RootError."""
+    return _build(RECIPES[release], f"Asterisk {release}", say)
+
+
+def _existing(recipe: Recipe, what: str) -> Path:
+    root = folder() / recipe.suite
+    if not _whole(root, recipe):
+        raise RootError(f"no {what} in {root}: run `make lab-build`")
     if os.geteuid() != 0:
         raise RootError("the lab enters its roots with chroot: only root may do that")
     return root
 
 
-def build_all(say: Callable[[str], None] = print) -> dict[Release, Path]:
-    """Build both roots side by side, those that are not there yet; give where they are."""
-    with ThreadPoolExecutor(len(RECIPES)) as pool:
-        return dict(zip(RECIPES, pool.map(lambda release: build(release, say), RECIPES), strict=True))
-
-
-def build(release: Release, say: Callable[[str], None] = print) -> Path:
-    """Build the root of a release unless it is there; other processes that want it wait. Raise RootError."""
-    recipe = RECIPES[release]
+def _build(recipe: Recipe, what: str, say: Callable[[str], None]) -> Path:
     root = folder() / recipe.suite
     root.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(root.with_suffix(".lock"), lambda: say(f"{recipe.suite}: waiting for another process to build it")):
+    with lock(root.with_suffix(".lock"), lambda: say(f"{recipe.suite}: waiting for another process to build it")):
         if _whole(root, recipe):
-            say(f"{recipe.suite}: Asterisk {release} is there")
+            say(f"{recipe.suite}: {what} is there")
             return root
         _check_tools()
         began = time.monotonic()
@@ -76,7 +95,7 @@ def build(release: Release, say: Callable[[str], None] = print) -> Path:
         _debootstrap(recipe, root, say)
         give_names(root)
         (root / MARKER).write_text(str(recipe))
-        say(f"{recipe.suite}: Asterisk {release} is ready after {time.monotonic() - began:.0f} s")
+        say(f"{recipe.suite}: {what} is ready after {time.monotonic() - began:.0f} s")
     return root
 
 
@@ -102,8 +121,8 @@ def _check_tools() -> None:
 
 
 def _debootstrap(recipe: Recipe, root: Path, say: Callable[[str], None]) -> None:
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}"]
-    command += [recipe.suite, str(root), mirror()]
+    include = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
+    command = ["debootstrap", "--variant=minbase", *include, recipe.suite, str(root), mirror()]
     if not (SCRIPTS / recipe.suite).exists():
         command.append(str(SCRIPTS / "sid"))  # an older debootstrap does not know the suite's name yet
     log = root.with_suffix(".log")
@@ -148,7 +167,8 @@ def _replace(path: Path, content: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def lock(path: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold a lock that other processes of this machine wait for; ``waiting`` is called when it is not free."""
     with path.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
