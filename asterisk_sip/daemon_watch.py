@@ -13,6 +13,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.tally import Tally
 from asterisk_sip.config import Config, PbxConfig
 from asterisk_sip.desk import Desk
+from asterisk_sip.desk_gaps import COMPANION, INBOX
 from asterisk_sip.errors import StoreError
 from asterisk_sip.health import DoorHealth, Health, PbxHealth, SinkHealth, WorkHealth, in_a_line
 from asterisk_sip.metrics import Samples, of_health, of_tally
@@ -120,7 +121,7 @@ class Watch:
             ),
             open_calls=len(desk.board.correlator),
             clock_ahead_s=desk.clock_ahead_s,
-            gaps_begun=dict(listening.begun),
+            gaps_begun={**_possible_gaps(pbx.doors), **listening.begun},
             gaps_open=len(listening.lasting),
         )
 
@@ -158,6 +159,12 @@ class Watch:
     def _count(self, most: int) -> None:
         for _ in range(min(most, len(self._uncounted))):
             self.tally.add(*self._uncounted.popleft())
+
+
+def _possible_gaps(doors: Iterable[str]) -> dict[tuple[str, bool], int]:
+    """Return 0 for each kind of gap: a counter that only appears with its first one hides that one from Prometheus."""
+    kinds = [(COMPANION, True), (INBOX, True), *((door, blind) for door in doors for blind in (True, False))]
+    return dict.fromkeys(kinds, 0)
 
 
 def _work(pipeline: Pipeline) -> WorkHealth:
