@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import aiohttp
 from standardwebhooks import Webhook
 
-from asterisk_sip import __version__
 from asterisk_sip.errors import PermanentSinkError, SinkError, TransientSinkError
 from asterisk_sip.sinks.base import Delivery, Kind
 from asterisk_sip.sinks.cloud_event_wire import MEDIA_TYPE, cloud_event
-
-_LATER = frozenset({408, 425, 429})
-_ANSWER_CHARACTERS = 200
+from asterisk_sip.sinks.poster import Poster, PostSettings, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +41,16 @@ class WebhookSink:
     def __init__(self, settings: WebhookSettings) -> None:
         self.wants = settings.wants
         self.at_most = settings.parallel
-        self._settings = settings
+        self._poster = Poster(
+            PostSettings(settings.url, settings.parallel, settings.timeout_s, settings.ca_file), MEDIA_TYPE
+        )
         self._signers = [Webhook(secret) for secret in settings.secrets]
-        self._place = _place(settings.url)
-        self._session: aiohttp.ClientSession | None = None
         self._answered: dict[str, PermanentSinkError | None] = {}
         self._unclear: set[str] = set()
 
     async def open(self) -> None:
         """Make ready; nothing is sent. Raises TransientSinkError when ``ca_file`` cannot be read."""
-        if self._session is not None:
-            return
-        try:
-            tls = await asyncio.to_thread(ssl.create_default_context, cafile=self._settings.ca_file)
-        except OSError as error:
-            raise TransientSinkError(f"{self._settings.ca_file}: {error.strerror or error}") from error
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._settings.parallel, ssl=tls),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
-            headers={"Content-Type": MEDIA_TYPE, "User-Agent": f"asterisk-sip/{__version__}"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        await self._poster.open()
 
     async def write(self, deliveries: Sequence[Delivery]) -> None:
         """Send each and wait for all answers. Raises as the first one that was not taken; ``taken`` counts up to it."""
@@ -88,9 +69,7 @@ class WebhookSink:
 
     async def close(self) -> None:
         """Close the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._poster.close()
 
     async def _settle(self, delivery: Delivery) -> SinkError | None:
         """Send one, unless it was answered for good before; return why it was not taken."""
@@ -114,51 +93,4 @@ class WebhookSink:
             body = cloud_event(delivery.id, delivery.text, gap=delivery.kind == "gap", repeated=delivery.repeated)
         except (ValueError, KeyError, TypeError) as error:
             raise PermanentSinkError(f"not a record of this version: {error!r}") from error
-        if self._session is None:
-            raise TransientSinkError(f"{self._place}: not open")
-        headers = self._signed(delivery.id, datetime.now(UTC), body)
-        try:
-            url = self._settings.url
-            async with self._session.post(url, data=body.encode(), headers=headers, allow_redirects=False) as answer:
-                if not 200 <= answer.status < 300:
-                    raise await self._refused(answer)
-        except TimeoutError as error:
-            raise TransientSinkError(f"{self._place}: no answer within {self._settings.timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise TransientSinkError(f"{self._place}: {reason}") from error
-
-    def _signed(self, id_: str, at: datetime, body: str) -> dict[str, str]:
-        headers = {"webhook-id": id_, "webhook-timestamp": str(int(at.timestamp()))}
-        if self._signers:
-            headers["webhook-signature"] = " ".join(signer.sign(id_, at, body) for signer in self._signers)
-        return headers
-
-    async def _refused(self, answer: aiohttp.ClientResponse) -> SinkError:
-        """Decide whether an answer other than 2xx may change later."""
-        reason = f"{self._place}: answered {answer.status}"
-        if 300 <= answer.status < 400:
-            return TransientSinkError(f"{reason}, but redirects are not followed; set the new address as url")
-        if answer.status in _LATER or answer.status >= 500:
-            return TransientSinkError(reason, not_before_s=_seconds(answer.headers.get("Retry-After")))
-        said = (await answer.content.read(_ANSWER_CHARACTERS)).decode("utf-8", "replace").strip()
-        return PermanentSinkError(f"{reason}: {said}" if said else reason)
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds that ``Retry-After`` asks for (RFC 9110, 10.2.3); None when it says nothing of use."""
-    if retry_after is None:
-        return None
-    try:
-        if retry_after.strip().isdigit():
-            return float(retry_after)
-        at = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+        await self._poster.post(body.encode(), signed(self._signers, delivery.id, body))
