@@ -13,7 +13,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from asterisk_sip.calls.model import CallRecord, SipStatus, isoformat, to_json
+from asterisk_sip.calls.plain_text import plain
 from asterisk_sip.catalog import label
+
+__all__ = [
+    "CSV_COLUMNS",
+    "WIDTH",
+    "cell",
+    "csv_lines",
+    "csv_row",
+    "explained",
+    "found",
+    "json_line",
+    "plain",
+    "route",
+    "status",
+]
 
 CSV_COLUMNS = {
     "id": "the id of the call, the same whenever it is computed",
@@ -50,17 +65,8 @@ CSV_COLUMNS = {
 _FORMULA = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
-_JOINERS = "\u200c\u200d"  # invisible, but a part of how names are written
 WIDTH = 100
 """How long a line of text may get where the terminal does not say."""
-
-
-def plain(text: object) -> str:
-    """Return remote text as it may be shown: what steers a terminal or the direction of writing becomes U+FFFD."""
-    shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(c if c.isprintable() or c in _JOINERS or c == "\u00a0" else "\ufffd" for c in shown)
 
 
 def json_line(record: CallRecord) -> str:
