@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from asterisk_sip.calls.model import CallRecord, SipStatus, isoformat, to_json
-from asterisk_sip.calls.plain_text import plain
+from asterisk_sip.calls.plain_text import plain, route
 from asterisk_sip.catalog import label
 
 __all__ = [
@@ -81,14 +81,6 @@ def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
     table.writerow(CSV_COLUMNS)
     for record in records:
         table.writerow([cell(value) for value in csv_row(record)])
-
-
-def route(record: CallRecord) -> list[str]:
-    """Return where each stage went, in order: the trunk, else the endpoint. Those tried at once are joined by ``+``."""
-    stages: dict[int, dict[str, None]] = {}
-    for attempt in record.attempts:
-        stages.setdefault(attempt.stage, {})[plain(attempt.trunk or attempt.endpoint or attempt.channel)] = None
-    return [" + ".join(names) for _, names in sorted(stages.items())]
 
 
 def status(sip: SipStatus) -> str:

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "password"},
     "catalog": set(),
     "calls": {"catalog"},
-    "alerts": BELOW,
+    "alerts": BELOW | {"stores", "sinks"},
     "sources": BELOW,
     "stores": BELOW,
     "sinks": BELOW | {"stores"},
@@ -100,7 +100,7 @@ def is_pure(path: Path) -> bool:
     """Whether a module is one of those that take what they need as arguments: no I/O, no clock, no log."""
     room = room_of(module_of(path))
     if room == "alerts":
-        return path.stem.partition("_")[0] in ("model", "rules", "engine")
+        return path.stem.partition("_")[0] in ("model", "rules", "engine", "notice")
     return room in ("calls", "catalog") or path.stem.endswith("_wire")
 
 
@@ -138,7 +138,7 @@ def test_the_core_and_the_wires_know_only_the_standard_library_and_each_other(pa
     for name in imports_of(path):
         if is_ours(name):
             known = name.startswith(
-                ("asterisk_sip.alerts.model", "asterisk_sip.alerts.rules", "asterisk_sip.alerts.engine")
+                tuple(f"asterisk_sip.alerts.{part}" for part in ("model", "rules", "engine", "notice"))
             )
             assert known or room_of(name) in ("", "calls", "catalog") or "_wire" in name, name
         else:

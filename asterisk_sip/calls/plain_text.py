@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asterisk_sip.calls.model import CallRecord
+
 _JOINERS = "\u200c\u200d"  # invisible, but a part of how names are written
 _AT, _LESS, _MORE = "\N{FULLWIDTH COMMERCIAL AT}", "\N{FULLWIDTH LESS-THAN SIGN}", "\N{FULLWIDTH GREATER-THAN SIGN}"
 _DISARMED = {
@@ -32,3 +34,11 @@ def disarmed(text: object, longest: int = 80) -> str:
     for armed, harmless in _DISARMED.items():
         shown = shown.replace(armed, harmless)
     return shown
+
+
+def route(record: CallRecord) -> list[str]:
+    """Return where each stage went, in order: the trunk, else the endpoint. Those tried at once are joined by ``+``."""
+    stages: dict[int, dict[str, None]] = {}
+    for attempt in record.attempts:
+        stages.setdefault(attempt.stage, {})[plain(attempt.trunk or attempt.endpoint or attempt.channel)] = None
+    return [" + ".join(names) for _, names in sorted(stages.items())]

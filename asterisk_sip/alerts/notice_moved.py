@@ -1,0 +1,104 @@
+"""What changed: which trunk, status and prefix took another part of the failed attempts than before. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.catalog import disposition
+
+MOST = 3
+LEAST_SHARE = 0.05
+"""What moved by less than this part of all failed attempts is not told."""
+_OF_ONE_PREFIX = 0.6
+
+
+class Spot(NamedTuple):
+    """Where an attempt failed, and with what. An unknown ``code`` is 0."""
+
+    trunk: str
+    code: int
+    disposition: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How often a trunk failed with a status: ``now`` of ``now_of`` failed attempts, ``before`` of ``before_of``.
+
+    ``prefix`` is set when most of the change is of this one. ``code`` is None when it is not known.
+    """
+
+    trunk: str
+    code: int | None
+    disposition: str
+    prefix: str | None
+    now: int
+    now_of: int
+    before: int
+    before_of: int
+
+    @property
+    def by(self) -> float:
+        """By which part of all failed attempts it moved, -1 to 1."""
+        return _share(self.now, self.now_of) - _share(self.before, self.before_of)
+
+
+def spots(
+    records: Iterable[CallRecord], since: datetime, until: datetime, prefix_of: Callable[[str | None], str]
+) -> Counter[Spot]:
+    """Count the failed attempts that ended in a window, ``since`` included and ``until`` not."""
+    counts: Counter[Spot] = Counter()
+    for record in records:
+        for attempt in record.attempts:
+            at = attempt.ended_at or record.ended_at
+            if at is None or not since <= at < until or not disposition(attempt.disposition).failed:
+                continue
+            number = attempt.dialled or record.dialled
+            spot = Spot(attempt.trunk or "", attempt.sip.code or 0, attempt.disposition, prefix_of(number))
+            counts[spot] += record.count
+    return counts
+
+
+def moved(now: Counter[Spot], before: Counter[Spot], most: int = MOST) -> tuple[Move, ...]:
+    """Return what moved most, first what moved farthest. Nothing, when nothing failed now."""
+    if not now:
+        return ()
+    moves = [_narrowed(move, now, before) for move in _by_status(now, before)]
+    far = [move for move in moves if abs(move.by) >= LEAST_SHARE]
+    return tuple(sorted(far, key=lambda move: (-abs(move.by), move.trunk, move.code or 0, move.disposition))[:most])
+
+
+def _by_status(now: Counter[Spot], before: Counter[Spot]) -> list[Move]:
+    """Return the move of each trunk and status, whatever the prefix."""
+    sums: dict[tuple[str, int, str], list[int]] = {}
+    for which, counts in enumerate((now, before)):
+        for spot, count in counts.items():
+            sums.setdefault(spot[:3], [0, 0])[which] += count
+    of = now.total(), before.total()
+    return [
+        Move(trunk, code or None, name, None, count, of[0], earlier, of[1])
+        for (trunk, code, name), (count, earlier) in sums.items()
+    ]
+
+
+def _narrowed(move: Move, now: Counter[Spot], before: Counter[Spot]) -> Move:
+    """Return the move of one prefix, when most of the change is of that one and there are others."""
+    status = (move.trunk, move.code or 0, move.disposition)
+    of_prefix = [
+        Move(move.trunk, move.code, move.disposition, spot.prefix, now[spot], move.now_of, before[spot], move.before_of)
+        for spot in {*now, *before}
+        if spot[:3] == status and spot.prefix
+    ]
+    farthest = max(of_prefix, key=lambda each: (abs(each.by), each.prefix), default=None)
+    if farthest is None or abs(farthest.by) < _OF_ONE_PREFIX * abs(move.by):
+        return move
+    return farthest
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
