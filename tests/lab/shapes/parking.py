@@ -16,14 +16,14 @@ def _parked(lab: Lab) -> bool:
     return "PJSIP/caller" in lab.pbx.cli("parking show default")
 
 
-async def _park(lab: Lab) -> asyncio.Task[object]:
-    """Bob answers and sends his caller to the car park."""
+async def _park(lab: Lab, leaves: asyncio.Event | None = None) -> asyncio.Task[object]:
+    """Bob answers, sends his caller to the car park and, once that is done, leaves: a BYE may overtake the transfer."""
     lab.phones.scripts["bob"] = ANSWER
-    calling = asyncio.create_task(lab.caller.call("phone.bob"))
+    calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
     bob = await talks(lab, "bob")
     await lab.phones.refer(bob, f"sip:park@{lab.pbx.host}")
-    await lab.phones.hang_up(bob)
     await until(lambda: _parked(lab), "the caller is parked")
+    await lab.phones.hang_up(bob)
     return calling
 
 
@@ -47,13 +47,8 @@ async def comes_back(lab: Lab, _: Setup) -> None:
 
 
 async def left_parked(lab: Lab, _: Setup) -> None:
-    lab.phones.scripts["bob"] = ANSWER
     leaves = asyncio.Event()
-    calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
-    bob = await talks(lab, "bob")
-    await lab.phones.refer(bob, f"sip:park@{lab.pbx.host}")
-    await lab.phones.hang_up(bob)
-    await until(lambda: _parked(lab), "the caller is parked")
+    calling = await _park(lab, leaves)
     leaves.set()
     await calling
 

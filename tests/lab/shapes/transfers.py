@@ -9,6 +9,7 @@ from tests.lab.scenario import Play, Scenario, Setup
 from tests.lab.shapes.watch import answered, channel_of, talks
 from tests.lab.sip_caller import SipCaller
 from tests.lab.sip_script import ANSWER, Reply, Script
+from tests.lab.wait import until
 
 BYE_SOON = Script((Reply(180), Reply(200)), bye_after_s=0.5)
 
@@ -22,7 +23,9 @@ def handed_on_by_callee(target: str, hang_up: bool = False) -> Play:
         leaves = asyncio.Event()
         calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
         bob = await talks(lab, "bob")
+        dialled = _dialled(lab)
         await lab.phones.refer(bob, f"sip:{target}@{lab.pbx.host}")
+        await until(lambda: _dialled(lab) > dialled, f"{target} is dialled")  # a BYE may overtake the transfer
         await lab.phones.hang_up(bob)
         if hang_up:
             await answered(lab.phones, "carol")
@@ -30,6 +33,10 @@ def handed_on_by_callee(target: str, hang_up: bool = False) -> Play:
         await calling
 
     return play
+
+
+def _dialled(lab: Lab) -> int:
+    return sum(len(peer.calls) for peer in lab.peers)
 
 
 async def handed_on_by_caller(lab: Lab, _: Setup) -> None:
