@@ -43,10 +43,10 @@ def check(
     """
     from asterisk_sip import check as checks
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, render
+    from asterisk_sip import daemon_log, render
 
     loaded = configuration.load(config)
-    daemon.set_up_log(loaded.log)
+    daemon_log.set_up_log(loaded.log)
     reports = [asyncio.run(_look_at(loaded, pbx, wait)) for pbx in loaded.pbx]
     streams = asyncio.run(_look_at_streams(loaded))
     problems = sum(report.problems for report in reports) + sum(each.level is checks.Level.PROBLEM for each in streams)

@@ -46,12 +46,12 @@ def record(
         End after so many seconds. Ctrl-C ends it at any time.
     """
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, daemon_capture
+    from asterisk_sip import daemon, daemon_capture, daemon_log
 
     if for_ is not None and not 0 < for_ < FOR_EVER_S:
         raise AsteriskSipError("--for must be more than 0 seconds, and less than a year")
     loaded = configuration.load(config)
-    daemon.set_up_log(loaded.log.model_copy(update={"level": "error"}))
+    daemon_log.set_up_log(loaded.log.model_copy(update={"level": "error"}))
 
     async def run() -> Capture:
         return await daemon_capture.capture(loaded, out, for_, daemon.stop_event(), _tell)

@@ -23,11 +23,11 @@ def run(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
         The configuration file, see configs/asterisk-sip.toml.
     """
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon
+    from asterisk_sip import daemon, daemon_log
 
     loaded = configuration.load(config)
-    daemon.set_up_log(loaded.log)
-    asyncio.run(_one_error(daemon.run(loaded)))
+    daemon_log.set_up_log(loaded.log)
+    asyncio.run(_one_error(daemon.run(loaded, load=lambda: configuration.load(config))))
 
 
 def demo(*, store: Path = Path(".run/demo.db")) -> None:
@@ -44,7 +44,7 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
 
 async def _demo(store: Path, shown: str) -> None:
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, render
+    from asterisk_sip import daemon, daemon_log, render
     from asterisk_sip import demo as recorded
 
     pbx = recorded.DemoPbx(recorded.load())
@@ -58,7 +58,7 @@ async def _demo(store: Path, shown: str) -> None:
     port = recorded.page_port()
     environ["ASTERISK_SIP__WEB__PORT"] = str(port)
     loaded = configuration.load(recorded.config_path(), environ)
-    daemon.set_up_log(loaded.log)
+    daemon_log.set_up_log(loaded.log)
     me = "asterisk-sip" if shutil.which("asterisk-sip") else sys.argv[0]
     sys.stderr.write(
         f"A recording of a real Asterisk is played in a loop; every call below is written to {shown}.\n"

@@ -35,14 +35,14 @@ def web(
     port
         The port to listen at, instead of the one in [web]: 8600.
     """
-    from asterisk_sip import daemon
+    from asterisk_sip import daemon_log
     from asterisk_sip.config import LogConfig
     from asterisk_sip.daemon_access import certificate
     from asterisk_sip.daemon_web import serve
 
     asked = _asked(config, host, port)
     place = store_place(config, store)
-    daemon.set_up_log(LogConfig())
+    daemon_log.set_up_log(LogConfig())
     asyncio.run(serve(place, (), asked, certificate(asked)))
 
 

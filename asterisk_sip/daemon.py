@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -17,11 +16,12 @@ from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
-from asterisk_sip.config import Config, LogConfig
+from asterisk_sip.config import Config
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive
+from asterisk_sip.daemon_reload import Load, Prepare, log_level, reloaded
 from asterisk_sip.daemon_sinks import delivers, open_sinks
 from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.daemon_web import beside
@@ -35,36 +35,45 @@ log = structlog.get_logger(__name__)
 
 
 async def run(
-    config: Config, on_stored: Callable[[list[CallRecord]], None] | None = None, *, demo: bool = False
+    config: Config,
+    on_stored: Callable[[list[CallRecord]], None] | None = None,
+    *,
+    load: Load | None = None,
+    demo: bool = False,
 ) -> None:
     """Run until SIGTERM or SIGINT: store first, then sinks, pipeline, sources; stopped the other way round.
 
-    ``demo``: the pages say that this is none of the reader's PBXs.
+    ``load`` reads the configuration again, at SIGHUP. ``demo``: the pages say that this is none of the reader's PBXs.
 
     Raises StoreError when the store cannot be opened.
     """
     for warning in config.warnings:
         log.warning(warning)
     if config.collector is not None:
-        return await _collect(config, config.collector)
+        return await _collect(config, config.collector, load)
     watch = Watch(config)
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
         async with journal_kept(config.journal) as journal, kept(config, store), beside(config, watch, demo=demo):
-            await _serve(config, store, journal, watch, on_stored)
+            await _serve(config, store, journal, watch, on_stored, load=load)
     finally:
         await store.close()
 
 
-async def _collect(config: Config, collector: CollectorConfig) -> None:
+async def _collect(config: Config, collector: CollectorConfig, load: Load | None) -> None:
     try:
         from asterisk_sip import daemon_nats  # noqa: PLC0415  an extra
     except ImportError as error:
         reason = "needs a client: pip install 'asterisk-sip[nats]'"
         raise ConfigError("the configuration", [("collector", reason)]) from error
     watch = Watch(config)
-    async with kept(config), beside(config, watch), alive(watch.status):
+    async with (
+        kept(config),
+        beside(config, watch),
+        alive(watch.status),
+        reloaded(config, load, {"log.level": log_level}),
+    ):
         await daemon_nats.collect(config, collector, watch, stop_event())
 
 
@@ -74,6 +83,8 @@ async def _serve(
     journal: Journal | None,
     watch: Watch,
     on_stored: Callable[[list[CallRecord]], None] | None,
+    *,
+    load: Load | None,
 ) -> None:
     couriers = watch.couriers = open_sinks(config, store)
 
@@ -110,7 +121,9 @@ async def _serve(
         listening = [rooms.create_task(source.run()) for source in sources]
         watch.phase = "running"
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
-        async with alive(watch.status):
+        rules: Prepare = partial(_rules, watch)
+        takers: dict[str, Prepare] = {"log.level": log_level, "trunk": rules, "override": rules}
+        async with alive(watch.status), reloaded(config, load, takers):
             await stop.wait()
             watch.phase = "stopping"
         log.info("stopping")
@@ -124,6 +137,18 @@ async def _serve(
     await couriers.stop(config.delivery.drain_s)
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
+
+
+def _rules(watch: Watch, config: Config) -> Callable[[], None]:
+    """Prepare to judge by other trunks and overrides, from the next call that ends."""
+    trunks, overrides = trunk_rules(config), override_rules(config)
+
+    def take() -> None:
+        watch.tally.know(rule.name for rule in config.trunk)
+        for desk in () if watch.pipeline is None else watch.pipeline.desks:
+            desk.around = replace(desk.around, trunks=trunks, overrides=overrides)
+
+    return take
 
 
 def trunk_rules(config: Config) -> tuple[TrunkRule, ...]:
@@ -142,33 +167,6 @@ def override_rules(config: Config) -> tuple[Override, ...]:
     if faults:
         raise ConfigError("the configuration", faults)
     return tuple(Override(**rule.model_dump()) for rule in config.override)
-
-
-def set_up_log(config: LogConfig) -> None:
-    """Send the log to stderr, for a person (console) or for a log shipper (json). Remote text is shown escaped."""
-    level = logging.getLevelNamesMapping()[config.level.upper()]
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if config.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if config.format == "json" else _as_it_is,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.getLogger("panoramisk").setLevel(logging.CRITICAL)  # our own source tells what it would tell
-
-
-def _as_it_is(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event
 
 
 def stop_event() -> asyncio.Event:

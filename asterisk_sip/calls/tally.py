@@ -73,10 +73,11 @@ class Tally:
     def __init__(
         self, pbxs: Iterable[str] = (), trunks: Iterable[str] = (), most_names: int = 200, most_series: int = 5_000
     ) -> None:
-        pbxs, trunks = tuple(pbxs), tuple(trunks)
-        self._pbxs, self._trunks = FewNames(pbxs, most_names), FewNames(trunks, most_names)
+        self._expected = tuple(pbxs)
+        self._pbxs, self._trunks = FewNames(self._expected, most_names), FewNames((), most_names)
         self._most = most_series
-        self._known = [*islice(product(pbxs, trunks), most_series)]
+        self._known: list[Labels] = []
+        self.know(trunks)
         self.calls: Counter[Labels] = Counter()  # pbx, trunk, direction, outcome
         self.failed_calls: Counter[Labels] = Counter()  # pbx, trunk, class, code, disposition, fault
         self.attempts: Counter[Labels] = Counter()  # pbx, trunk, disposition
@@ -89,6 +90,12 @@ class Tally:
         self.talk_ms: Counter[Labels] = Counter()  # pbx, trunk
         self.pdd_s: dict[Labels, Spread] = {}  # pbx, trunk
         self.lag_s: dict[Labels, Spread] = {}  # pbx
+
+    def know(self, trunks: Iterable[str]) -> None:
+        """Expect some trunks: each has its numbers from now on, 0 as long as nobody uses it."""
+        self._known = [*islice(product(self._expected, trunks), self._most)]
+        for _, trunk in self._known:
+            self._trunks.of(trunk)
 
     def add(self, record: CallRecord, stored_at: float) -> None:
         """Count a record that became durable at a time (seconds since 1970)."""

@@ -1,0 +1,102 @@
+"""The log: to stderr, for a person or for a log shipper; what repeats itself is told a few times, then counted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict
+
+from asterisk_sip.config import LogConfig
+
+MOST_ALIKE = 20
+"""So many lines alike are told within `ALIKE_S`; the first one after that says how many were not (``unsaid``)."""
+
+ALIKE_S = 60.0
+REMEMBERED = 1_000
+
+_WHO = ("pbx", "door", "sink", "part", "store")
+"""What tells apart lines of one event: each outage has its own."""
+
+
+class Threshold:
+    """Drops what is below a level. The level can be changed at any time, also for loggers in use."""
+
+    def __init__(self) -> None:
+        self.number = logging.INFO
+
+    def set(self, level: str) -> None:
+        """Take a level of the configuration: ``debug``, ``info``, ``warning``, ``error``."""
+        self.number = logging.getLevelNamesMapping()[level.upper()]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Let everything from info on through meanwhile: somebody asked, and is to be answered."""
+        before, self.number = self.number, min(self.number, logging.INFO)
+        try:
+            yield
+        finally:
+            self.number = before
+
+    def __call__(self, _logger: object, method: str, event: EventDict) -> EventDict:
+        """Let an event through, or raise DropEvent."""
+        level = "error" if method == "exception" else method
+        if logging.getLevelNamesMapping().get(level.upper(), logging.INFO) < self.number:
+            raise structlog.DropEvent
+        return event
+
+
+class Repeats:
+    """Drops lines of one event, by the same part of the program, beyond a few a minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[tuple[Any, ...], tuple[float, int]] = {}  # when the first of a minute was, how many there were
+
+    def __call__(self, _logger: object, method: str, event: EventDict) -> EventDict:
+        """Let an event through, or raise DropEvent."""
+        key = (method, event.get("event"), *(str(event.get(name)) for name in _WHO))
+        now = self._clock()
+        began, count = self._told.get(key, (now, 0))
+        if now - began >= ALIKE_S:
+            if count > MOST_ALIKE:
+                event["unsaid"] = count - MOST_ALIKE
+            began, count = now, 0
+        if key not in self._told and len(self._told) >= REMEMBERED:
+            self._told.clear()
+        self._told[key] = (began, count + 1)
+        if count >= MOST_ALIKE:
+            raise structlog.DropEvent
+        return event
+
+
+THRESHOLD = Threshold()
+
+
+def set_up_log(config: LogConfig) -> None:
+    """Send the log to stderr, for a person (console) or for a log shipper (json). Remote text is shown escaped."""
+    THRESHOLD.set(config.level)
+    json = config.format == "json"
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            THRESHOLD,
+            Repeats(),
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if json else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.getLogger("panoramisk").setLevel(logging.CRITICAL)  # our own source tells what it would tell
