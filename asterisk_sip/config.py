@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from asterisk_sip import config_listen, config_names
 from asterisk_sip.config_doors import DOORS, AgiConfig, AmiConfig, AriConfig, CelConfig, HepConfig, HepPeer, PbxConfig
 from asterisk_sip.config_faults import Fault, Findings, Loc, os_reason, reason_of
+from asterisk_sip.config_include import include_alerts
 from asterisk_sip.config_keys import key_paths, value_type
 from asterisk_sip.config_model import (
     Config,
@@ -112,6 +113,7 @@ class _Draft:
         if "warnings" in self._tree:
             self._findings.fault(("warnings",), "unknown key")
             del self._tree["warnings"]
+        include_alerts(self._tree, self._folder, self._findings)
         self._override()
         if "collector" in self._tree:
             self._tree.setdefault("pbx", [])

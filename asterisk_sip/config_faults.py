@@ -19,14 +19,22 @@ Fault = tuple[str, str]
 
 @dataclass
 class Findings:
-    """What was found in a configuration so far. ``origins``: values that are not in the file, by their true name."""
+    """What was found in a configuration so far.
+
+    ``origins``: values that are not in the file, by their true name. ``included``: entries of lists that stand in
+    another file, as its name and their number there.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     origins: dict[Loc, str] = field(default_factory=dict)
+    included: dict[Loc, tuple[str, int]] = field(default_factory=dict)
 
     def name(self, loc: Loc) -> str:
         """Return what an operator calls the value: its variable or file, else its key path."""
+        if loc[:2] in self.included and loc not in self.origins:
+            file, number = self.included[loc[:2]]
+            return f"{file}: {key_path((loc[0], number, *loc[2:]))}"
         return self.origins.get(loc) or key_path(loc)
 
     def fault(self, loc: Loc, reason: str) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator, model_validator
 
+from asterisk_sip.config_alerts import AlertingConfig, Alerts
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keeping import PrivacyConfig, RetentionConfig
 from asterisk_sip.config_keys import key_paths, shown
@@ -130,6 +131,8 @@ class Config(Section):
     journal: JournalConfig | None = None
     sink: SinksConfig = SinksConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    alerting: AlertingConfig = AlertingConfig()
+    alerts: Alerts = ()
     retention: RetentionConfig = RetentionConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     web: WebConfig = WebConfig()
@@ -151,6 +154,13 @@ class Config(Section):
     def _no_sinks_of_a_collector(cls, value: SinksConfig, info: ValidationInfo) -> SinksConfig:
         if value.any and info.data.get("collector") is not None:
             raise ValueError("has no place beside [collector], which writes into the store only")
+        return value
+
+    @field_validator("alerts")
+    @classmethod
+    def _no_alerts_of_a_collector(cls, value: Alerts, info: ValidationInfo) -> Alerts:
+        if value and info.data.get("collector") is not None:
+            raise ValueError("has no place beside [collector]: each companion judges what it heard itself")
         return value
 
     @classmethod

@@ -16,6 +16,7 @@ def look(tree: Table, findings: Findings) -> None:
     _distinct(((("pbx", number), pbx) for number, pbx in tables(tree, "pbx")), findings, stems=True)
     _distinct(((("trunk", number), trunk) for number, trunk in tables(tree, "trunk")), findings, stems=False)
     _distinct(_sinks(tree), findings, stems=True)
+    _distinct(((("alerts", number), alert) for number, alert in tables(tree, "alerts")), findings, stems=False)
     web = tree.get("web")
     for kind in ("user", "token"):
         let_in = tables(web if isinstance(web, dict) else {}, kind)
@@ -52,7 +53,7 @@ def _distinct(entries: Iterable[tuple[Loc, Table]], findings: Findings, *, stems
         first, first_name = seen.setdefault(stem or name, (loc, name))
         if first == loc:
             continue
-        reason = f"is already the name of {key_path(first)}"
+        reason = f"is already the name of {findings.name(first)}"
         if name != first_name:
             variables = variable_stem(f"sink_{name}") if loc[0] == "sink" else stem
             reason = f"is too like the name of {key_path(first)}: both take their secrets from {variables}_..."

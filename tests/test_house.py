@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": set(),
     "metrics": {"calls", "health"},
     "password": set(),
-    "config": {"errors", "password"},
+    "config": {"errors", "password", "calls", "catalog", "alerts"},
     "catalog": set(),
     "calls": {"catalog"},
     "alerts": BELOW | {"stores", "sinks"},

@@ -75,7 +75,8 @@ class Rule:
     """One rule. ``threshold`` is compared as ``when`` says; an alert clears at ``clear``, on the safe side of it.
 
     ``of`` says among which records a share or a row is counted, ``ratio`` which ratio, ``percentile`` (0 to 1) which of
-    the delays. ``min_samples`` is the least denominator. ``for_s``: the condition must have held so long.
+    the delays. ``weeks``, ``expected`` (the least number that counts as usual) and ``learn_s`` are for the kinds that
+    compare with the past. ``min_samples`` is the least denominator. ``for_s``: the condition must have held so long.
     ``cooldown_s``: a group that cleared is not told again for so long. ``targets`` are names; none means all of them.
     ``meaning`` and ``hint`` replace the catalogue's words in the notice.
     """
@@ -96,6 +97,7 @@ class Rule:
     percentile: float = 0.95
     weeks: int = 4
     expected: float = 1.0
+    learn_s: int = 86_400
     severity: Severity = Severity.WARNING
     cooldown_s: int = 0
     quiet: QuietHours | None = None
