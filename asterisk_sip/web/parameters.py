@@ -13,6 +13,7 @@ from typing import Any
 from asterisk_sip.calls.model import Outcome
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.stores.base import CallQuery
+from asterisk_sip.stores.countries import calling_code
 
 from .problems import ProblemError
 
@@ -89,6 +90,7 @@ _CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
 _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
 _DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
+_SIDES = ["caller", "callee", "carrier", "us", "unknown"]
 _OUTCOMES = [outcome.value for outcome in Outcome]
 
 
@@ -100,7 +102,7 @@ PARAMETERS: dict[str, Parameter] = {
     "since": Parameter(f"From then on: {_TIME}.", _WHEN, _moment),
     "until": Parameter(f"Before then: {_TIME}.", _WHEN, _moment),
     "code": Parameter("The SIP status that decided the call: 100 to 699.", _whole(100, 699), _number(100, 699)),
-    "class": Parameter("The class of that status: 1 to 6.", _whole(1, 6), _number(1, 6)),
+    "class": Parameter("The class of that status: 1 to 6, 0 when none is known.", _whole(0, 6), _number(0, 6)),
     "trunk": Parameter("A trunk, up to 255 characters; * stands for any text, ? for one character.", _TEXT, _text),
     "endpoint": Parameter("An endpoint of the call, up to 255 characters; * and ? as for trunk.", _TEXT, _text),
     "outcome": Parameter(
@@ -109,6 +111,13 @@ PARAMETERS: dict[str, Parameter] = {
     "disposition": Parameter("How the call ended: a disposition of the catalogue.", _TEXT, _text),
     "number": Parameter("Any part of the caller's number or of the dialled one.", _TEXT, _text),
     "pbx": Parameter("The name of a PBX.", _TEXT, _text),
+    "attempt_code": Parameter(
+        "The SIP status of any attempt, with trunk of one on that trunk: 100 to 699.",
+        _whole(100, 699),
+        _number(100, 699),
+    ),
+    "fault": Parameter(f"Whose side: {', '.join(_SIDES)}.", {"type": "string", "enum": _SIDES}, _one_of(*_SIDES)),
+    "country": Parameter("The country of the dialled number: DE, 49 or +49; some share one.", _TEXT, calling_code),
     "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
     "before": Parameter("The next of the page before.", {"type": "string", "pattern": f"^{_CURSOR}$"}, _cursor),
     "by": Parameter(
@@ -147,7 +156,21 @@ def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-FILTERS = ("since", "until", "code", "class", "trunk", "endpoint", "outcome", "disposition", "number", "pbx")
+FILTERS = (
+    "since",
+    "until",
+    "code",
+    "class",
+    "trunk",
+    "endpoint",
+    "outcome",
+    "disposition",
+    "number",
+    "pbx",
+    "attempt_code",
+    "fault",
+    "country",
+)
 """The parameters that say which calls are meant."""
 
 
