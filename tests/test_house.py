@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": BELOW | {"stores"},
     "desk": BELOW | {"stores"},
     "pipeline": BELOW | {"desk", "stores", "sinks", "alerts"},
-    "web": BELOW | {"stores", "alerts", "password"},
+    "web": BELOW | {"render", "stores", "alerts", "password"},
     "privacy": BELOW | {"config"},
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources", "config"},

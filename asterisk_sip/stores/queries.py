@@ -40,7 +40,7 @@ def calls_matching(query: CallQuery) -> Select[tuple[str]]:
 
 
 def calls_over_time(query: CallQuery, since: datetime, step: timedelta) -> Select[Any]:
-    """Return the select of (step, sip_code, total) of the calls from ``since`` on: the first step is 0, and so is an unknown code."""
+    """Return the select of (step, sip_code, total) of the calls from ``since`` on. An unknown code is 0."""
     passed = (calls.c.at_us - literal(microseconds(since), BigInteger)) // literal(step // _MICROSECOND, BigInteger)
     code = func.coalesce(calls.c.sip_code, 0).label("sip_code")
     found = select(passed.label("step"), code).where(*_filters(query)).subquery()

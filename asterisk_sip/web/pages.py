@@ -14,10 +14,10 @@ import structlog
 from aiohttp import web
 
 from asterisk_sip import __version__
-from asterisk_sip.catalog import LANGUAGES
+from asterisk_sip.catalog import LANGUAGES, code_text, sip_code
 from asterisk_sip.errors import StoreError
 
-from . import assets, call, failures, overview, parameters
+from . import assets, call, charts, failures, overview, parameters
 from .problems import ProblemError
 from .show import iso, link, utc
 from .visitor import visitor_of
@@ -50,7 +50,7 @@ class Page:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, errors too: as a page."""
         try:
-            values = parameters.read(request.query, (*self.takes, "lang"))
+            values = parameters.read(parameters.given(request.query), (*self.takes, "lang"))
             return shown(request, f"{self.name}.html", self.name, await self.fill(request, values))
         except ProblemError as error:
             return refused(request, error)
@@ -114,12 +114,23 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals |= {"asset": assets.url, "iso": iso, "utc": utc, "link": link, "version": __version__}
+    environment.filters["without"] = lambda values, *names: {k: v for k, v in values.items() if k not in names}
+    environment.globals |= {
+        "asset": assets.url,
+        "iso": iso,
+        "utc": utc,
+        "link": link,
+        "version": __version__,
+        "phrase": lambda code: sip_code(code).phrase,
+        "meaning": lambda code, lang: code_text(code, None, lang).meaning,
+        "spark": charts.sparkline,
+        "hot": charts.heat,
+    }
     return environment
 
 
 PAGES = (
     Page("/", "overview", ("window",), overview.fill),
-    Page("/failures", "failures", (*parameters.FILTERS, "limit", "before"), failures.fill),
+    Page("/failures", "failures", failures.TAKES, failures.fill),
     Page("/calls/{id}", "call", (), call.fill, in_nav=False),
 )

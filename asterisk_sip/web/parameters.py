@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import permutations
@@ -91,7 +91,8 @@ _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"forma
 _DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
 _SIDES = ["caller", "callee", "carrier", "us", "unknown"]
-_OUTCOMES = [outcome.value for outcome in Outcome]
+_ANY = "any"
+_OUTCOMES = [*(outcome.value for outcome in Outcome), _ANY]
 
 
 def _whole(least: int, most: int, **more: Any) -> dict[str, Any]:
@@ -139,6 +140,11 @@ PARAMETERS: dict[str, Parameter] = {
 }
 
 
+def given(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of a form: what was left empty asks for nothing."""
+    return {name: value for name, value in asked.items() if value.strip()}
+
+
 def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of a request, read. Raises ProblemError that names each one that is unknown or wrong."""
     values: dict[str, Any] = {}
@@ -177,7 +183,8 @@ FILTERS = (
 def call_query(values: Mapping[str, Any]) -> CallQuery:
     """Return which calls are meant by parameters that were read."""
     renamed = {"class": "sip_class"}
-    return CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
+    query = CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
+    return replace(query, outcome=None) if query.outcome == _ANY else query
 
 
 def window(values: Mapping[str, Any], length: timedelta = _A_DAY) -> tuple[datetime, datetime]:
