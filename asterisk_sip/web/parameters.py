@@ -86,6 +86,13 @@ def _text(text: str) -> str:
     return text
 
 
+def _country(text: str) -> str:
+    if not re.fullmatch(_COUNTRY, text):
+        raise ValueError(text)
+    return text
+
+
+_COUNTRY = r"(\+?[0-9]{1,3}|[A-Za-z]{2})"
 _CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
 _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
 _DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
@@ -118,7 +125,11 @@ PARAMETERS: dict[str, Parameter] = {
         _number(100, 699),
     ),
     "fault": Parameter(f"Whose side: {', '.join(_SIDES)}.", {"type": "string", "enum": _SIDES}, _one_of(*_SIDES)),
-    "country": Parameter("The country of the dialled number: DE, 49 or +49; some share one.", _TEXT, calling_code),
+    "country": Parameter(
+        "The country of the dialled number: DE, 49 or +49; some share one.",
+        {"type": "string", "pattern": f"^{_COUNTRY}$"},
+        _country,
+    ),
     "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
     "before": Parameter("The next of the page before.", {"type": "string", "pattern": f"^{_CURSOR}$"}, _cursor),
     "by": Parameter(
@@ -181,10 +192,14 @@ FILTERS = (
 
 
 def call_query(values: Mapping[str, Any]) -> CallQuery:
-    """Return which calls are meant by parameters that were read."""
+    """Return which calls are meant by parameters that were read. Raises ProblemError for a country that is none."""
     renamed = {"class": "sip_class"}
     query = CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
-    return replace(query, outcome=None) if query.outcome == _ANY else query
+    try:
+        country = None if query.country is None else calling_code(query.country)
+    except ValueError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"country: {error}") from error
+    return replace(query, country=country, outcome=None if query.outcome == _ANY else query.outcome)
 
 
 def window(values: Mapping[str, Any], length: timedelta = _A_DAY) -> tuple[datetime, datetime]:
