@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources", "config"},
     "render": BELOW | {"check", "stores"},
+    "support": BELOW | {"config", "sources", "stores"},
     "daemon": BELOW
     | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web", "privacy", "password"},
     "cli": BELOW
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "check",
         "demo",
         "render",
+        "support",
         "daemon",
     },
     "__main__": {"cli"},
