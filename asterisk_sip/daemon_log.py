@@ -82,9 +82,9 @@ def set_up_log(config: LogConfig) -> None:
     """Send the log to stderr, for a person (console) or for a log shipper (json). Remote text is shown escaped."""
     THRESHOLD.set(config.level)
     json = config.format == "json"
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    plain = structlog.dev.plain_traceback  # the usual one shows variables, secrets among them
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    renderer: Any = structlog.processors.JSONRenderer() if json else console
     structlog.configure(
         processors=[
             THRESHOLD,

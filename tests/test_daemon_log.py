@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -66,3 +68,17 @@ def test_the_level_can_be_changed_at_any_time(level: str, told: int) -> None:
             continue
         passed += 1
     assert passed == told
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_an_error_that_should_not_have_happened_is_told_without_the_values_of_variables(form: str) -> None:
+    program = (
+        "import structlog; from asterisk_sip.config import LogConfig; from asterisk_sip.daemon_log import set_up_log\n"
+        f"set_up_log(LogConfig(format={form!r}))\n"
+        "def check(password):\n    return 1 / 0\n"
+        "try:\n    check('-'.join(('hunter2', 'must', 'never', 'show')))\n"
+        "except ZeroDivisionError:\n    structlog.get_logger().exception('cannot answer')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "ZeroDivisionError" in done.stderr
+    assert "hunter2-must-never-show" not in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +14,7 @@ from asterisk_sip.calls.model import CallRecord, from_json
 from asterisk_sip.errors import StoreError
 
 from . import queries
-from .base import CallQuery, Gap, OpenCall, Total, TotalsQuery, from_microseconds
+from .base import CallQuery, Gap, Holdings, OpenCall, Total, TotalsQuery, from_microseconds
 from .erasure import Stored
 
 _UNITS = {"minute": 60_000_000, "hour": 3_600_000_000}
@@ -63,16 +63,24 @@ class Answers(ABC):
         rows = await self._select(queries.texts_after(position, limit))
         return [Stored(row.position, row.id, row.at_us, row.record) for row in rows]
 
+    async def holdings(self) -> Holdings:
+        """Return what the store holds."""
+        (row,) = await self._select(queries.held())
+        oldest_at = None if row.oldest_us is None else from_microseconds(row.oldest_us)
+        spooled, behind = await self._spool()
+        return Holdings(await self._size_bytes(), oldest_at, row.open_calls, spooled, behind)
+
+    @abstractmethod
+    async def _size_bytes(self) -> int:
+        """Return what the store takes on the disk. Raises StoreError."""
+
+    async def _spool(self) -> tuple[int, dict[str, int]]:
+        """Return how many things wait for a sink, in all and for each. Raises StoreError."""
+        return 0, {}
+
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators."""
         return _totals(query.by, await self._select(queries.totals_of(query)))
-
-    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
-        """Count the calls a query finds in a window, by where a step begins (``minute``) and code."""
-        if query.since is None or query.until is None or step <= timedelta():
-            raise ValueError("calls are counted over time from a since to an until, in steps")
-        rows = await self._select(queries.calls_over_time(query, query.since, step))
-        return [Total(row.total, 0, minute=query.since + row.step * step, sip_code=row.sip_code) for row in rows]
 
     def _record(self, text: str) -> CallRecord:
         try:

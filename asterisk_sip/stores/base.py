@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -74,12 +74,10 @@ class CallQuery:
     """Which calls to read. Every field given narrows the answer; None asks for nothing.
 
     Times are those of the end of the call, ``since`` included, ``until`` not. ``code`` and ``sip_class`` are the status
-    of the call itself, the one that decided it; class 0 is that of calls without one. ``trunk`` is a pattern (``*`` any
-    text, ``?`` one character, case matters) for the trunk or the endpoint of any attempt, ``endpoint`` one for the
-    caller's endpoint or that of any attempt. ``attempt_code`` is the status of any attempt; with ``trunk``, of one that
-    fits both. ``fault`` is a side. ``number`` is any part of the caller's number or of the dialled one, ``country`` the
-    digits of a country that the dialled number begins with, see `countries`. ``before`` is the ``cursor`` of the last
-    record of the page before.
+    of the call itself, the one that decided it. ``trunk`` is a pattern (``*`` any text, ``?`` one character, case
+    matters) for the trunk or the endpoint of any attempt, ``endpoint`` one for the caller's endpoint or that of any
+    attempt. ``number`` is any part of the caller's number or of the dialled one. ``before`` is the ``cursor`` of the
+    last record of the page before.
     """
 
     since: datetime | None = None
@@ -92,9 +90,6 @@ class CallQuery:
     disposition: str | None = None
     number: str | None = None
     pbx: str | None = None
-    attempt_code: int | None = None
-    fault: str | None = None
-    country: str | None = None
     limit: int = 50
     before: str | None = None
 
@@ -135,6 +130,21 @@ class Total(NamedTuple):
     disposition: str | None = None
     sip_code: int | None = None
     pdd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a store holds: its size on the disk, the end of its oldest call, calls in flight, and its spool.
+
+    ``spooled`` is how many things wait for a sink at least, ``behind`` how many do for each. Only the local file has a
+    spool.
+    """
+
+    size_bytes: int
+    oldest_at: datetime | None
+    open_calls: int
+    spooled: int = 0
+    behind: Mapping[str, int] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -179,17 +189,13 @@ class Store(Protocol):
     async def last_position(self) -> int:
         """Return the position of the call written last, 0 when none ever was. Positions only grow."""
 
+    async def holdings(self) -> Holdings:
+        """Return what it holds."""
+
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not.
 
         Raises ValueError for what is not counted together, see `TotalsQuery`.
-        """
-
-    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
-        """Count the calls a query finds in a window, by ``minute`` (where a step begins, from ``since`` on) and code.
-
-        ``limit`` and ``before`` are passed over. It looks at each call: what `totals` can tell it tells sooner. Raises
-        ValueError without a ``since`` and an ``until``.
         """
 
     async def texts(self, position: int, limit: int) -> list[Stored]:

@@ -69,6 +69,19 @@ def cursor(connection: Connection, sink: str) -> Cursor:
     return Cursor(last, last)
 
 
+def waiting(connection: Connection) -> tuple[int, dict[str, int]]:
+    """Return how many things stand in the outbox, and how many stand there behind the cursor of each sink.
+
+    The queue of notices has cursors too, which are no sink's: their names hold a colon.
+    """
+    last = end(connection)
+    first = connection.exec_driver_sql("SELECT min(position) FROM outbox").scalar()
+    rows = connection.exec_driver_sql(
+        "SELECT sink, position FROM cursors WHERE sink NOT LIKE '%:%' ORDER BY sink"
+    ).all()
+    return 0 if first is None else last - first + 1, {row.sink: max(0, last - row.position) for row in rows}
+
+
 def move(writer: sqlite3.Connection, sink: str, cursor: Cursor) -> None:
     """Note how far a sink has come."""
     writer.execute(_MOVE, (sink, cursor.position, cursor.offered))

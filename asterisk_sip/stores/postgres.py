@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -114,6 +114,10 @@ class PostgresStore(Answers):
         with server.errors_of(self.place):
             async with self._read_engine.connect() as connection:
                 return list(await connection.execute(query))
+
+    async def _size_bytes(self) -> int:
+        (row,) = await self._select(select(func.pg_database_size(func.current_database()).label("size")))
+        return int(row.size)
 
     def _check_open(self) -> None:
         if self._closed:

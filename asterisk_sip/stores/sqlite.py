@@ -203,6 +203,12 @@ class SqliteStore(Answers):
     async def _select(self, query: Select[Any]) -> list[Any]:
         return await self.read(lambda connection: list(connection.execute(query)))
 
+    async def _size_bytes(self) -> int:
+        return await self._run(self._reading, lambda: sqlite_file.size_bytes(self.path))
+
+    async def _spool(self) -> tuple[int, dict[str, int]]:
+        return await self.read(outbox.waiting)
+
     def _last_position(self) -> int:
         with self._read_engine.connect() as connection:
             # What SQLite itself remembers: it stays when the newest calls are deleted.

@@ -34,6 +34,15 @@ _REASONS = {
 }
 
 
+def size_bytes(path: Path) -> int:
+    """Return what the file takes with its write-ahead log. Raises StoreError."""
+    with errors_of(path):
+        total = path.stat().st_size
+        with contextlib.suppress(FileNotFoundError):
+            total += path.with_name(f"{path.name}-wal").stat().st_size
+        return total
+
+
 def create(path: Path) -> None:
     """Make the file when there is none, readable for its group but not for others: it holds who called whom."""
     with errors_of(path), contextlib.suppress(FileExistsError):

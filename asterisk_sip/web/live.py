@@ -82,7 +82,7 @@ async def _send(
         position = max(position, newest)  # what a filter leaves out is not looked at again
         quiet_s = 0.0 if news else quiet_s + POLL_S
         if quiet_s >= BEAT_S:
-            await response.write(b": here\n\n")
+            await response.write(f'id: {position}\nevent: here\ndata: {{"position":{position}}}\n\n'.encode())
             quiet_s = 0.0
         await asyncio.sleep(POLL_S)
 

@@ -26,6 +26,9 @@ class Program(Protocol):
         """Return its numbers."""
 
 
+PROGRAM: web.AppKey[Program] = web.AppKey("program")
+
+
 class StoreOnly:
     """Nothing runs beside the pages: all there is to tell is whether the store can be read."""
 
@@ -48,6 +51,7 @@ class StoreOnly:
 
 def add(app: web.Application, program: Program, *, with_metrics: bool) -> None:
     """Serve the three below the root; /metrics only when it is wanted."""
+    app[PROGRAM] = program
     rendering = asyncio.Semaphore(1)
 
     async def tell_metrics(request: web.Request) -> web.Response:

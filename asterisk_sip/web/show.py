@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from asterisk_sip.calls.model import isoformat
 
-_FORMS = {
-    "time": "%H:%M:%S UTC",
-    "minute": "%H:%M UTC",
-    "hour": "%H:%M",
-    "day": "%m-%d %H:%M",
-    "date": "%Y-%m-%d",
-    "both": "%Y-%m-%d %H:%M:%S UTC",
-}
+_FORMS = {"time": "%H:%M:%S UTC", "minute": "%H:%M UTC", "date": "%Y-%m-%d", "both": "%Y-%m-%d %H:%M:%S UTC"}
 
 
 def iso(at: datetime) -> str:
@@ -25,8 +18,18 @@ def iso(at: datetime) -> str:
 
 
 def utc(at: datetime, form: str = "both") -> str:
-    """Return a UTC time for readers without script, in a form: time, minute, date, both; hour or day on an axis."""
+    """Return a UTC time for readers without script. ``form``: time, minute, date, both."""
     return at.strftime(_FORMS[form])
+
+
+def lasted(length: timedelta) -> str:
+    """Return how long something took, in its two largest units: 4 s, 2 min 5 s, 3 h 20 min, 2 d 1 h."""
+    seconds = max(0, round(length.total_seconds()))
+    for name, size, below, small in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            rest = seconds % size // small
+            return f"{seconds // size} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{seconds} s"
 
 
 def link(path: str, filters: Mapping[str, Any] = {}, /, **more: Any) -> str:

@@ -1,0 +1,152 @@
+// The page Live: adds each call as it is recorded. Everything a call holds is hostile: it becomes text, never markup.
+"use strict";
+
+(() => {
+  const table = document.querySelector("[data-live]");
+  if (!table || !window.EventSource) return;
+  const body = table.tBodies[0];
+  const row = document.querySelector("template[data-live-row]").content.querySelector("tr");
+  const empty = document.querySelector("[data-live-empty]");
+  const state = document.querySelector("[data-live-state]");
+  const pause = document.querySelector("[data-live-pause]");
+  const most = Number(table.dataset.most);
+  const outcomes = new Map(table.dataset.outcomes.split(";").filter(Boolean).map((each) => each.split("=")));
+  const title = document.title;
+  const QUIET_MS = 40000; // the server says that it is there every 15 s
+  const AGAIN_MS = 3000;
+  const HALF_A_DAY_MS = 43200000;
+
+  let after = table.dataset.after;
+  let source, watch;
+  let connected = false;
+  let waiting = []; // what came while the reader had it paused, the oldest first
+  let unseen = 0; // what came while the reader looked elsewhere
+
+  const paused = () => pause.getAttribute("aria-pressed") === "true";
+
+  function tell() {
+    const told = paused() ? "paused" : connected ? "on" : "lost";
+    const count = waiting.length < most ? waiting.length : `${most}+`;
+    const more = waiting.length ? ` · ${state.dataset.new.replace("{n}", count)}` : "";
+    const lost = paused() && !connected ? ` · ${state.dataset.lost}` : "";
+    state.className = `live-state ${connected ? told : "lost"}`;
+    if (state.textContent !== state.dataset[told] + more + lost) state.textContent = state.dataset[told] + more + lost;
+    document.title = unseen ? `(${unseen < most ? unseen : `${most}+`}) ${title}` : title;
+  }
+
+  function code(sip) {
+    const span = document.createElement("span");
+    const known = Number.isInteger(sip.code);
+    span.className = `code k${known && sip.class >= 1 && sip.class <= 6 ? sip.class : 0}`;
+    span.textContent = known ? sip.code : sip.candidates.length ? `${sip.candidates.join("/")}?` : "–";
+    return span;
+  }
+
+  function filled(call) {
+    const made = row.cloneNode(true);
+    const cell = (name) => made.querySelector(`[data-cell="${name}"]`);
+    made.dataset.id = call.id;
+    cell("link").href = `/calls/${encodeURIComponent(call.id)}`;
+    if (call.ended_at) {
+      const time = cell("time");
+      time.dateTime = call.ended_at;
+      time.textContent = `${call.ended_at.slice(11, 19)} UTC`;
+      if (Date.now() - new Date(call.ended_at) > HALF_A_DAY_MS) time.dataset.form = "both";
+    } else cell("time").replaceWith("–");
+    if (outcomes.has(call.outcome)) cell("outcome").classList.add(call.outcome);
+    cell("outcome").textContent = outcomes.get(call.outcome) ?? call.outcome;
+    cell("code").replaceWith(code(call.sip));
+    cell("phrase").textContent = call.sip.code && call.sip.phrase || "";
+    cell("from").textContent = call.caller.number || "";
+    cell("name").textContent = call.caller.name || "";
+    cell("to").textContent = call.dialled || "";
+    call.attempts.forEach((attempt, at) => {
+      cell("route").append(at ? " → " : "", `${attempt.trunk || attempt.endpoint || ""} `, code(attempt.sip));
+    });
+    localTimes(made);
+    return made;
+  }
+
+  function show(call) {
+    if (body.querySelector(`[data-id="${CSS.escape(call.id)}"]`)) return;
+    const made = filled(call);
+    made.classList.add("new");
+    body.prepend(made);
+    while (body.rows.length > most) body.lastElementChild.remove();
+    table.hidden = false;
+    empty.hidden = true;
+  }
+
+  function hear(event) {
+    after = event.lastEventId || after;
+    alive();
+    if (event.type !== "call") return;
+    const call = JSON.parse(event.data);
+    if (document.hidden) unseen += 1;
+    if (!paused()) show(call);
+    else {
+      waiting.push(call);
+      if (waiting.length > most) waiting.shift();
+    }
+    tell();
+  }
+
+  function alive() {
+    clearTimeout(watch);
+    watch = setTimeout(again, QUIET_MS, 0);
+    if (connected) return;
+    connected = true;
+    tell();
+  }
+
+  function again(wait) {
+    clearTimeout(watch);
+    source.close();
+    connected = false;
+    tell();
+    setTimeout(connect, wait);
+  }
+
+  // A browser gives up on an answer that is no stream: the program is starting, or the session is over.
+  async function refused() {
+    again(AGAIN_MS);
+    const answer = await fetch("/api/v1/health", { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer && answer.status === 401) location.reload();
+  }
+
+  function connect() {
+    const url = new URL(table.dataset.live, location.href);
+    url.searchParams.set("after", after);
+    source = new EventSource(url);
+    source.addEventListener("open", alive);
+    source.addEventListener("call", hear);
+    source.addEventListener("here", hear);
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) refused();
+      else {
+        connected = false; // it comes back by itself, with the id of the last event
+        tell();
+      }
+    });
+  }
+
+  pause.addEventListener("click", () => {
+    const now = !paused();
+    pause.setAttribute("aria-pressed", now);
+    const label = pause.textContent;
+    pause.textContent = pause.dataset.resume;
+    pause.dataset.resume = label;
+    if (!now) waiting.splice(0).forEach(show);
+    tell();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    unseen = 0;
+    tell();
+  });
+
+  state.hidden = pause.hidden = false;
+  state.textContent = "…";
+  connect();
+})();
