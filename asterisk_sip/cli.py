@@ -29,6 +29,10 @@ VERBS = {
     "explain": ("cli_read", "Explain a SIP code, a status line or a Q.850 cause: what it means and what to do."),
     "replay": ("cli_replay", "Read journals and other recordings, and print every call that ended in them."),
     "record": ("cli_journal", "Record what the doors receive into one file, for replay: no store, no calls."),
+    "support-bundle": (
+        "cli_support",
+        "Gather what is needed to help from afar into one file, without secrets and numbers.",
+    ),
     "export-case": ("cli_journal", "Cut one call out of a recording as a test case, numbers masked."),
 }
 """Each verb, the module that holds it (only the one that is called is imported), and its line in the help."""

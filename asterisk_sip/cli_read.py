@@ -39,6 +39,8 @@ def calls(
     outcome: Literal["failed", "rescued", "abandoned", "answered"] | None = None,
     number: str | None = None,
     pbx: str | None = None,
+    fault: Literal["caller", "callee", "carrier", "us", "unknown"] | None = None,
+    country: str | None = None,
     limit: int = 50,
     format_: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
 ) -> None:
@@ -66,12 +68,18 @@ def calls(
         Any part of the caller's number or of the dialled one.
     pbx
         Only those of one PBX.
+    fault
+        Whose side the failure was on.
+    country
+        The country of the dialled number: DE, 49 or +49.
     limit
         At most so many calls.
     format_
         table: for a person. json: one whole record a line. csv: for a spreadsheet.
     """
-    query = call_query(since, until, code, class_, trunk, outcome, number, pbx, limit=_at_least(1, "--limit", limit))
+    limit = _at_least(1, "--limit", limit)
+    asked = (since, until, code, class_, trunk, outcome, number, pbx)
+    query = call_query(*asked, limit=limit, fault=fault, country=country)
     place = store_place(config, store)
     records, gaps = asyncio.run(_calls(place, query))
     _print_calls(records, format_)

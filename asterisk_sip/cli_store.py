@@ -59,6 +59,8 @@ def call_query(  # noqa: PLR0917  # the options, in the order of the help
     pbx: str | None,
     *,
     limit: int = 50,
+    fault: str | None = None,
+    country: str | None = None,
 ) -> CallQuery:
     """Return which calls are meant by the options of the verbs that list them. Raises AsteriskSipError."""
     from asterisk_sip.stores.base import CallQuery
@@ -72,6 +74,8 @@ def call_query(  # noqa: PLR0917  # the options, in the order of the help
         outcome=outcome,
         number=None if number is None else re.sub(r"[\s()/-]", "", number),
         pbx=pbx,
+        fault=fault,
+        country=_country(country),
         limit=limit,
     )
 
@@ -90,6 +94,17 @@ async def opened(place: StorePlace) -> Store:
         await store.close()
         raise
     return store
+
+
+def _country(text: str | None) -> str | None:
+    if text is None:
+        return None
+    from asterisk_sip.stores.countries import calling_code
+
+    try:
+        return calling_code(text)
+    except ValueError as error:
+        raise AsteriskSipError(f"--country {error}") from None
 
 
 def _class(text: str | None) -> int | None:

@@ -62,6 +62,7 @@ class Site:
     program: Program
     url: str
     session: aiohttp.ClientSession
+    environ: dict[str, str]
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Return status, content type and text of an answer; (0, "", "") when nobody answers."""
@@ -107,8 +108,8 @@ async def played(folder: Path, more: str = "", **environ: str) -> AsyncIterator[
 async def hearing(pbx: Pbx, folder: Path, more: str = "", **environ: str) -> AsyncIterator[Site]:
     """Run the program beside a PBX until the body ends."""
     port = free_port()
-    secret = {"ASTERISK_SIP_AMI_SECRET": pbx.secret}
-    program = Program(folder, CONFIG.format(pbx=pbx, port=port) + more, **(secret | environ))
+    environ = {"ASTERISK_SIP_AMI_SECRET": pbx.secret} | environ
+    program = Program(folder, CONFIG.format(pbx=pbx, port=port) + more, **environ)
     async with program, aiohttp.ClientSession() as session:
         await program.says("serving")
-        yield Site(program, f"http://127.0.0.1:{port}", session)
+        yield Site(program, f"http://127.0.0.1:{port}", session, environ)

@@ -34,11 +34,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": BELOW | {"stores"},
     "desk": BELOW | {"stores"},
     "pipeline": BELOW | {"desk", "stores", "sinks", "alerts"},
-    "web": BELOW | {"stores", "alerts", "password"},
+    "web": BELOW | {"render", "stores", "alerts", "password"},
     "privacy": BELOW | {"config"},
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources", "config"},
     "render": BELOW | {"check", "stores"},
+    "support": BELOW | {"config", "sources", "stores"},
     "daemon": BELOW
     | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web", "privacy", "password"},
     "cli": BELOW
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "check",
         "demo",
         "render",
+        "support",
         "daemon",
     },
     "__main__": {"cli"},

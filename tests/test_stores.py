@@ -226,6 +226,7 @@ class TestFilters:
             (CallQuery(code=487), set()),  # a candidate is not a status
             (CallQuery(sip_class=5), {0, 2, 5}),
             (CallQuery(sip_class=2), {3}),
+            (CallQuery(sip_class=0), {4}),
             (CallQuery(outcome="rescued"), {3}),
             (CallQuery(disposition="congestion"), {0, 2, 5}),
             (CallQuery(pbx="other"), {2}),
@@ -255,6 +256,15 @@ class TestFilters:
             (CallQuery(number="\udcff"), set()),
             (CallQuery(pbx="\ud800"), set()),
             (CallQuery(code=70_000), set()),
+            (CallQuery(attempt_code=503), {0, 2, 3}),
+            (CallQuery(attempt_code=503, trunk="carrier-a"), {0, 3}),
+            (CallQuery(attempt_code=200, trunk="carrier-a"), set()),  # it was carrier-b that answered
+            (CallQuery(attempt_code=486, trunk="carrier-?"), {1}),
+            (CallQuery(fault="carrier"), {0, 1, 2, 3, 4, 5}),
+            (CallQuery(fault="callee"), set()),
+            (CallQuery(country="44"), {2}),
+            (CallQuery(country="49", sip_class=5), {0, 5}),
+            (CallQuery(country="4%"), set()),
             (CallQuery(code=503, trunk="carrier-a", since=BEGAN, pbx="pbx", number="101"), {0}),
         ],
     )
@@ -262,6 +272,27 @@ class TestFilters:
         await store.write(Batch(list(MANY)))
         ids = {record.id for record in await store.calls(query)}
         assert {number for number, record in enumerate(MANY) if record.id in ids} == found
+        if query.limit >= len(MANY):
+            window = replace(query, since=query.since or BEGAN, until=query.until or BEGAN + HOUR)
+            by_step = await store.over_time(window, timedelta(minutes=7))
+            assert sum(total.total for total in by_step) == len(found)
+
+
+async def test_calls_are_counted_by_the_step_they_ended_in(store: Store) -> None:
+    await store.write(Batch(list(MANY)))
+    counted = await store.over_time(CallQuery(since=BEGAN, until=BEGAN + HOUR), timedelta(minutes=20))
+    told = [(total.minute, total.sip_code, total.total) for total in counted]
+    steps = [BEGAN + timedelta(minutes=minutes) for minutes in (0, 20, 40)]
+    assert told == [
+        (steps[0], 486, 1),
+        (steps[0], 503, 1),
+        (steps[1], 200, 1),
+        (steps[1], 503, 1),
+        (steps[2], 0, 1),
+        (steps[2], 503, 1),
+    ]
+    with pytest.raises(ValueError, match="from a since to an until"):
+        await store.over_time(CallQuery(since=BEGAN), HOUR)
 
 
 class TestTotals:

@@ -37,7 +37,17 @@ def texts(lang: str) -> dict[str, Any]:
 
     Raises UnknownLanguageError.
     """
+    return _toml("lang", lang)
+
+
+@cache
+def phrases(lang: str) -> dict[str, Any]:
+    """Return the pieces of sentences of one language. Raises UnknownLanguageError."""
+    return _toml("phrases", lang)
+
+
+def _toml(folder: str, lang: str) -> dict[str, Any]:
     if lang not in languages():
         raise UnknownLanguageError(lang)
-    with (_DATA / "lang" / f"{lang}.toml").open("rb") as file:
+    with (_DATA / folder / f"{lang}.toml").open("rb") as file:
         return tomllib.load(file)

@@ -5,7 +5,9 @@ English reasons of fault are the argument in the CSV table itself; the other lan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from . import tables
@@ -88,6 +90,11 @@ def label(kind: str, key: str, lang: str = "en") -> str:
         return str(words["disposition"][key]["label"] if kind == "disposition" else words["label"][kind][key])
     except KeyError:
         raise ValueError(f"there is no label for {kind} {key!r}") from None
+
+
+def phrases(kind: str, lang: str = "en") -> Mapping[str, str]:
+    """Return the pieces of sentences of a kind: ``story`` or ``ticket``. Raises KeyError and UnknownLanguageError."""
+    return MappingProxyType(tables.phrases(lang)[kind])
 
 
 def _text(section: dict[str, Any], reason: str) -> CodeText:

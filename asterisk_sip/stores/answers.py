@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -81,6 +81,13 @@ class Answers(ABC):
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators."""
         return _totals(query.by, await self._select(queries.totals_of(query)))
+
+    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
+        """Count the calls a query finds in a window, by where a step begins (``minute``) and code."""
+        if query.since is None or query.until is None or step <= timedelta():
+            raise ValueError("calls are counted over time from a since to an until, in steps")
+        rows = await self._select(queries.calls_over_time(query, query.since, step))
+        return [Total(row.total, 0, minute=query.since + row.step * step, sip_code=row.sip_code) for row in rows]
 
     def _record(self, text: str) -> CallRecord:
         try:

@@ -74,10 +74,12 @@ class CallQuery:
     """Which calls to read. Every field given narrows the answer; None asks for nothing.
 
     Times are those of the end of the call, ``since`` included, ``until`` not. ``code`` and ``sip_class`` are the status
-    of the call itself, the one that decided it. ``trunk`` is a pattern (``*`` any text, ``?`` one character, case
-    matters) for the trunk or the endpoint of any attempt, ``endpoint`` one for the caller's endpoint or that of any
-    attempt. ``number`` is any part of the caller's number or of the dialled one. ``before`` is the ``cursor`` of the
-    last record of the page before.
+    of the call itself, the one that decided it; class 0 is that of calls without one. ``trunk`` is a pattern (``*`` any
+    text, ``?`` one character, case matters) for the trunk or the endpoint of any attempt, ``endpoint`` one for the
+    caller's endpoint or that of any attempt. ``attempt_code`` is the status of any attempt; with ``trunk``, of one that
+    fits both. ``fault`` is a side. ``number`` is any part of the caller's number or of the dialled one, ``country`` the
+    digits of a country that the dialled number begins with, see `countries`. ``before`` is the ``cursor`` of the last
+    record of the page before.
     """
 
     since: datetime | None = None
@@ -90,6 +92,9 @@ class CallQuery:
     disposition: str | None = None
     number: str | None = None
     pbx: str | None = None
+    attempt_code: int | None = None
+    fault: str | None = None
+    country: str | None = None
     limit: int = 50
     before: str | None = None
 
@@ -196,6 +201,13 @@ class Store(Protocol):
         """Count all calls, or all attempts: the denominators. Answered calls count too, kept whole or not.
 
         Raises ValueError for what is not counted together, see `TotalsQuery`.
+        """
+
+    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
+        """Count the calls a query finds in a window, by ``minute`` (where a step begins, from ``since`` on) and code.
+
+        ``limit`` and ``before`` are passed over. It looks at each call: what `totals` can tell it tells sooner. Raises
+        ValueError without a ``since`` and an ``until``.
         """
 
     async def texts(self, position: int, limit: int) -> list[Stored]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,9 +22,11 @@ from sqlalchemy import (
 
 from . import rollups
 from .base import CallQuery, Dimension, TotalsQuery, microseconds, storable
+from .countries import PREFIXES
 from .schema import attempts, calls, gaps, listened, open_calls
 
 _MINUTE_US = 60_000_000
+_MICROSECOND = timedelta(microseconds=1)
 _ESCAPE = "\\"
 
 
@@ -35,6 +37,15 @@ def calls_matching(query: CallQuery) -> Select[tuple[str]]:
         where.append(_before(query.before))
     newest_first = (calls.c.at_us.desc(), calls.c.id.desc())
     return select(calls.c.record).where(*where).order_by(*newest_first).limit(query.limit)
+
+
+def calls_over_time(query: CallQuery, since: datetime, step: timedelta) -> Select[Any]:
+    """Return the select of (step, sip_code, total) of the calls from ``since`` on. An unknown code is 0."""
+    passed = (calls.c.at_us - literal(microseconds(since), BigInteger)) // literal(step // _MICROSECOND, BigInteger)
+    code = func.coalesce(calls.c.sip_code, 0).label("sip_code")
+    found = select(passed.label("step"), code).where(*_filters(query)).subquery()
+    columns = (found.c.step, found.c.sip_code)
+    return select(*columns, func.count().label("total")).group_by(*columns).order_by(*columns)
 
 
 def call_of(record_id: str) -> Select[tuple[str]]:
@@ -136,12 +147,15 @@ def _counted(query: TotalsQuery, table: Table, first: int, end: int) -> Select[A
 def _filters(query: CallQuery) -> list[ColumnElement[bool]]:
     equal = {
         "sip_code": None if query.code is None else _wide(query.code),
-        "sip_class": None if query.sip_class is None else _wide(query.sip_class),
+        "sip_class": _wide(query.sip_class) if query.sip_class else None,
         "outcome": query.outcome,
         "disposition": query.disposition,
         "pbx": None if query.pbx is None else storable(query.pbx),
+        "fault_side": query.fault,
     }
     where: list[ColumnElement[bool]] = [calls.c[name] == value for name, value in equal.items() if value is not None]
+    if query.sip_class == 0:
+        where.append(calls.c.sip_class.is_(None))
     if query.since is not None:
         where.append(calls.c.at_us >= microseconds(query.since))
     if query.until is not None:
@@ -149,19 +163,31 @@ def _filters(query: CallQuery) -> list[ColumnElement[bool]]:
     if query.number is not None:
         part = f"%{_escaped(query.number)}%"
         where.append(or_(*(column.like(part, escape=_ESCAPE) for column in (calls.c.caller_number, calls.c.dialled))))
+    if query.country is not None:
+        begins = (f"{prefix}{_escaped(query.country)}%" for prefix in PREFIXES)
+        where.append(or_(*(calls.c.dialled.like(begin, escape=_ESCAPE) for begin in begins)))
     if query.trunk is not None:
-        where.append(_attempted(query.trunk, attempts.c.trunk, attempts.c.endpoint))
+        where.append(_attempted(query.trunk, attempts.c.trunk, attempts.c.endpoint, code=query.attempt_code))
+    elif query.attempt_code is not None:
+        where.append(_tried(attempts.c.sip_code == _wide(query.attempt_code)))
     if query.endpoint is not None:
         attempted = _attempted(query.endpoint, attempts.c.endpoint)
         where.append(or_(_like(calls.c.caller_endpoint, query.endpoint), attempted))
     return where
 
 
-def _attempted(pattern: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the condition that a column of any attempt fits. The route alone tells nearly all calls that do not."""
-    names = or_(*(_like(column, pattern) for column in columns))
-    exactly = select(literal(1)).where(and_(attempts.c.call_id == calls.c.id, names)).exists()
+def _attempted(pattern: str, *columns: ColumnElement[Any], code: int | None = None) -> ColumnElement[bool]:
+    """Return the condition that a column of any attempt fits, of one with a SIP code when one is given.
+
+    The route alone tells nearly all calls that do not.
+    """
+    fits = or_(*(_like(column, pattern) for column in columns))
+    exactly = _tried(fits if code is None else and_(fits, attempts.c.sip_code == _wide(code)))
     return and_(calls.c.route.like(f"%\n{_wild(pattern)}\n%", escape=_ESCAPE), exactly)
+
+
+def _tried(fits: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(literal(1)).where(and_(attempts.c.call_id == calls.c.id, fits)).exists()
 
 
 def _before(cursor: str) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +14,11 @@ from asterisk_sip import __version__
 from asterisk_sip.calls.model import isoformat, to_json
 from asterisk_sip.catalog import explain as catalog
 from asterisk_sip.stores.base import Gap, cursor, gap_json
-from asterisk_sip.stores.completeness import completeness, unheard
+from asterisk_sip.stores.completeness import unheard
 from asterisk_sip.stores.numbers import NumbersQuery, group_json, numbers
 
 from . import live, parameters
+from .heard import heard
 from .parameters import FILTERS
 from .problems import ProblemError
 from .shelf import Shelf
@@ -27,8 +28,6 @@ SHELF = web.AppKey("shelf", Shelf)
 
 Values = dict[str, Any]
 Answer = Callable[[web.Request, Values], Awaitable[Any]]
-
-_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +106,20 @@ async def _gaps(request: web.Request, values: Values) -> dict[str, Any]:
 async def _health(request: web.Request, _values: Values) -> dict[str, Any]:
     shelf = request.app[SHELF]
     store = await shelf.store()
-    until = datetime.now(UTC)
-    gaps = await store.gaps(until - _A_DAY, until)
-    names = sorted({*shelf.pbxs, *(gap.pbx for gap in gaps)})
-    told = []
-    for name in names:
-        own = [gap for gap in gaps if gap.pbx == name]
-        heard = await store.listened_until(name)
-        told.append(
-            {
-                "name": name,
-                "listened_until": None if heard is None else isoformat(heard),
-                "completeness_24h": completeness(own, until - _A_DAY, until),
-                "open_gaps": [gap_json(gap) for gap in own if gap.ended_at is None],
-            }
-        )
-    worst = any(gap.ended_at is None and gap.blind for gap in gaps)
+    pbxs = await heard(store, shelf.pbxs, datetime.now(UTC))
     return {
-        "status": "degraded" if worst else "ok",
+        "status": "degraded" if any(pbx.deaf for pbx in pbxs) else "ok",
         "version": __version__,
         "last_position": await store.last_position(),
-        "pbx": told,
+        "pbx": [
+            {
+                "name": pbx.name,
+                "listened_until": None if pbx.listened_until is None else isoformat(pbx.listened_until),
+                "completeness_24h": pbx.completeness,
+                "open_gaps": [gap_json(gap) for gap in pbx.open_gaps],
+            }
+            for pbx in pbxs
+        ],
     }
 
 

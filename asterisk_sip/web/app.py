@@ -12,9 +12,10 @@ from aiohttp.typedefs import Handler
 
 from asterisk_sip.errors import StoreError
 
-from . import access, assets, login, openapi, operations, pages
+from . import access, assets, failures, login, openapi, operations, pages
 from .api import ENDPOINTS, PREFIX, SHELF
 from .live import READERS, Readers, end_streams
+from .memo import MEMO, Memo
 from .problems import ProblemError, problem
 from .shelf import Shelf
 
@@ -49,6 +50,7 @@ def application(
     app[access.GATE] = gate or access.Gate(access.Rules())
     app[READERS] = Readers()
     app[pages.DEMO] = demo
+    app[MEMO] = Memo()
     described = openapi.document()
 
     async def describe(_request: web.Request) -> web.Response:
@@ -59,6 +61,7 @@ def application(
         app.router.add_get(PREFIX + endpoint.path, endpoint.handle, allow_head=endpoint.gives != "Stream")
     for page in pages.PAGES:
         app.router.add_get(page.path, page.handle)
+    app.router.add_get("/failures.csv", failures.as_csv)
     app.router.add_get(assets.PREFIX + "/{name:.+}", assets.serve)
     app.router.add_get("/login", login.ask)
     app.router.add_post("/login", login.log_in)

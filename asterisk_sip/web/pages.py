@@ -14,10 +14,10 @@ import structlog
 from aiohttp import web
 
 from asterisk_sip import __version__
-from asterisk_sip.catalog import LANGUAGES
+from asterisk_sip.catalog import LANGUAGES, code_text, sip_code
 from asterisk_sip.errors import StoreError
 
-from . import assets, call, codes, failures, live_page, overview, parameters, status_page
+from . import assets, call, charts, codes, failures, live_page, overview, parameters, status_page
 from .problems import ProblemError
 from .show import iso, lasted, link, utc
 from .visitor import visitor_of
@@ -50,7 +50,7 @@ class Page:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, errors too: as a page."""
         try:
-            values = parameters.read(request.query, (*self.takes, "lang"))
+            values = parameters.read(parameters.given(request.query), (*self.takes, "lang"))
             return shown(request, f"{self.name}.html", self.name, await self.fill(request, values))
         except ProblemError as error:
             return refused(request, error)
@@ -114,6 +114,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["without"] = lambda values, *names: {k: v for k, v in values.items() if k not in names}
     environment.globals |= {
         "asset": assets.url,
         "iso": iso,
@@ -121,13 +122,17 @@ def _environment() -> jinja2.Environment:
         "link": link,
         "lasted": lasted,
         "version": __version__,
+        "phrase": lambda code: sip_code(code).phrase,
+        "meaning": lambda code, lang: code_text(code, None, lang).meaning,
+        "spark": charts.sparkline,
+        "hot": charts.heat,
     }
     return environment
 
 
 PAGES = (
     Page("/", "overview", ("window",), overview.fill),
-    Page("/failures", "failures", (*parameters.FILTERS, "limit", "before"), failures.fill),
+    Page("/failures", "failures", failures.TAKES, failures.fill),
     Page("/calls/{id}", "call", (), call.fill, in_nav=False),
     Page("/live", "live", live_page.TAKES, live_page.fill),
     Page("/codes", "codes", ("q", "seen"), codes.fill),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import permutations
@@ -13,6 +13,7 @@ from typing import Any
 from asterisk_sip.calls.model import Outcome
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.stores.base import CallQuery
+from asterisk_sip.stores.countries import calling_code
 
 from .problems import ProblemError
 
@@ -89,11 +90,20 @@ def _text(text: str) -> str:
     return text
 
 
+def _country(text: str) -> str:
+    if not re.fullmatch(_COUNTRY, text):
+        raise ValueError(text)
+    return text
+
+
+_COUNTRY = r"(\+?[0-9]{1,3}|[A-Za-z]{2})"
 _CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
 _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
 _DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
-_OUTCOMES = [outcome.value for outcome in Outcome]
+_SIDES = ["caller", "callee", "carrier", "us", "unknown"]
+_ANY = "any"
+_OUTCOMES = [*(outcome.value for outcome in Outcome), _ANY]
 
 
 def _whole(least: int, most: int, **more: Any) -> dict[str, Any]:
@@ -104,7 +114,7 @@ PARAMETERS: dict[str, Parameter] = {
     "since": Parameter(f"From then on: {_TIME}.", _WHEN, _moment),
     "until": Parameter(f"Before then: {_TIME}.", _WHEN, _moment),
     "code": Parameter("The SIP status that decided the call: 100 to 699.", _whole(100, 699), _number(100, 699)),
-    "class": Parameter("The class of that status: 1 to 6.", _whole(1, 6), _number(1, 6)),
+    "class": Parameter("The class of that status: 1 to 6, 0 when none is known.", _whole(0, 6), _number(0, 6)),
     "trunk": Parameter("A trunk, up to 255 characters; * stands for any text, ? for one character.", _TEXT, _text),
     "endpoint": Parameter("An endpoint of the call, up to 255 characters; * and ? as for trunk.", _TEXT, _text),
     "outcome": Parameter(
@@ -113,6 +123,17 @@ PARAMETERS: dict[str, Parameter] = {
     "disposition": Parameter("How the call ended: a disposition of the catalogue.", _TEXT, _text),
     "number": Parameter("Any part of the caller's number or of the dialled one.", _TEXT, _text),
     "pbx": Parameter("The name of a PBX.", _TEXT, _text),
+    "attempt_code": Parameter(
+        "The SIP status of any attempt, with trunk of one on that trunk: 100 to 699.",
+        _whole(100, 699),
+        _number(100, 699),
+    ),
+    "fault": Parameter(f"Whose side: {', '.join(_SIDES)}.", {"type": "string", "enum": _SIDES}, _one_of(*_SIDES)),
+    "country": Parameter(
+        "The country of the dialled number: DE, 49 or +49; some share one.",
+        {"type": "string", "pattern": f"^{_COUNTRY}$"},
+        _country,
+    ),
     "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
     "before": Parameter("The next of the page before.", {"type": "string", "pattern": f"^{_CURSOR}$"}, _cursor),
     "by": Parameter(
@@ -136,6 +157,11 @@ PARAMETERS: dict[str, Parameter] = {
 }
 
 
+def given(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of a form: what was left empty asks for nothing."""
+    return {name: value for name, value in asked.items() if value.strip()}
+
+
 def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of a request, read. Raises ProblemError that names each one that is unknown or wrong."""
     values: dict[str, Any] = {}
@@ -153,14 +179,33 @@ def read(asked: Mapping[str, str], known: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-FILTERS = ("since", "until", "code", "class", "trunk", "endpoint", "outcome", "disposition", "number", "pbx")
+FILTERS = (
+    "since",
+    "until",
+    "code",
+    "class",
+    "trunk",
+    "endpoint",
+    "outcome",
+    "disposition",
+    "number",
+    "pbx",
+    "attempt_code",
+    "fault",
+    "country",
+)
 """The parameters that say which calls are meant."""
 
 
 def call_query(values: Mapping[str, Any]) -> CallQuery:
-    """Return which calls are meant by parameters that were read."""
+    """Return which calls are meant by parameters that were read. Raises ProblemError for a country that is none."""
     renamed = {"class": "sip_class"}
-    return CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
+    query = CallQuery(**{renamed.get(name, name): value for name, value in values.items() if name in _OF_CALLS})
+    try:
+        country = None if query.country is None else calling_code(query.country)
+    except ValueError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"country: {error}") from error
+    return replace(query, country=country, outcome=None if query.outcome == _ANY else query.outcome)
 
 
 def window(values: Mapping[str, Any], length: timedelta = _A_DAY) -> tuple[datetime, datetime]:

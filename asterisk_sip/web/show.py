@@ -9,7 +9,14 @@ from urllib.parse import quote, urlencode
 
 from asterisk_sip.calls.model import isoformat
 
-_FORMS = {"time": "%H:%M:%S UTC", "minute": "%H:%M UTC", "date": "%Y-%m-%d", "both": "%Y-%m-%d %H:%M:%S UTC"}
+_FORMS = {
+    "time": "%H:%M:%S UTC",
+    "minute": "%H:%M UTC",
+    "hour": "%H:%M",
+    "day": "%m-%d %H:%M",
+    "date": "%Y-%m-%d",
+    "both": "%Y-%m-%d %H:%M:%S UTC",
+}
 
 
 def iso(at: datetime) -> str:
@@ -18,7 +25,7 @@ def iso(at: datetime) -> str:
 
 
 def utc(at: datetime, form: str = "both") -> str:
-    """Return a UTC time for readers without script. ``form``: time, minute, date, both."""
+    """Return a UTC time for readers without script, in a form: time, minute, date, both; hour or day on an axis."""
     return at.strftime(_FORMS[form])
 
 

@@ -38,3 +38,19 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
 document.addEventListener("htmx:after:swap", () => localTimes(document));
+
+// <button data-copy="id of what to copy">
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+  } catch { // no clipboard over plain HTTP from elsewhere: the text is marked, to be copied by hand
+    getSelection().selectAllChildren(source);
+    return;
+  }
+  const said = button.textContent;
+  button.textContent = button.dataset.done;
+  setTimeout(() => { button.textContent = said; }, 1500);
+});

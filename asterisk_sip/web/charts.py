@@ -1,0 +1,146 @@
+"""Charts as plain numbers, for the SVG of a template and for the script that replaces it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+CLASSES = (1, 2, 3, 4, 5, 6, 0)
+"""The classes of SIP status in the order they are stacked; 0 is unknown."""
+
+WIDTH, HEIGHT = 100, 150
+"""Across in per cent, so that a chart is as wide as there is room; down in pixels."""
+
+_TICKS = 6
+_MINUTE = timedelta(minutes=1)
+_STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 360, 1440, 10_080))
+_MOST_BARS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a bar: the calls of one class in one step, and where it is drawn."""
+
+    class_: int
+    count: int
+    since: datetime
+    until: datetime
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A chart of stacked bars. ``totals`` has each class that occurs, ``most`` is the highest bar."""
+
+    since: datetime
+    step: timedelta
+    pieces: Sequence[Piece]
+    totals: Mapping[int, int]
+    most: int
+    ticks: Sequence[tuple[float, datetime]]
+    data: Mapping[str, Any]
+
+    @property
+    def short(self) -> bool:
+        """Whether the hour alone tells its bars apart."""
+        return self.step < timedelta(hours=1)
+
+    @property
+    def total(self) -> int:
+        """How many calls there are in all."""
+        return sum(self.totals.values())
+
+
+def step_for(length: timedelta) -> timedelta:
+    """Return how long a step is, so that a time has neither too many nor too few."""
+    return next((step for step in _STEPS if length / step <= _MOST_BARS), _STEPS[-1])
+
+
+def floored(at: datetime, step: timedelta) -> datetime:
+    """Return the beginning of the step that a time is in; steps begin with the day in UTC."""
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + (at - day) // step * step
+
+
+def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: datetime, step: timedelta) -> Bars:
+    """Return the bars of (time, SIP code, count) in a window; steps begin at ``since``, the last may be cut short."""
+    stacked: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    totals: defaultdict[int, int] = defaultdict(int)
+    number = max(1, -((since - until) // step))
+    for at, code, count in counts:
+        stacked[min(number - 1, (at - since) // step)][code // 100] += count
+        totals[code // 100] += count
+    most = max((sum(stack.values()) for stack in stacked.values()), default=0)
+    seen = [class_ for class_ in CLASSES if totals[class_]]
+    return Bars(
+        since=since,
+        step=step,
+        pieces=_pieces(stacked, most, since, until, step),
+        totals={class_: totals[class_] for class_ in seen},
+        most=most,
+        ticks=_ticks(since, until),
+        data={
+            "since": since.timestamp(),
+            "until": until.timestamp(),
+            "step": step.total_seconds(),
+            "series": [[class_, [stacked[at][class_] for at in range(number)]] for class_ in seen],
+        },
+    )
+
+
+def sparkline(values: Sequence[float | None], low: float, high: float, width: float = 96, height: float = 20) -> str:
+    """Return the path of a line through values between two bounds; it is broken where there is none."""
+    across = width / max(1, len(values) - 1)
+    path: list[str] = []
+    pen = "M"
+    for number, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        share = (min(high, max(low, value)) - low) / (high - low) if high > low else 0.5
+        path.append(f"{pen}{number * across:.1f} {height - 1 - share * (height - 2):.1f}")
+        if pen == "M":
+            path.append("h.01")  # a dot, when nothing follows
+        pen = "L"
+    return "".join(path)
+
+
+def heat(count: int, most: int) -> int:
+    """Return how hot a cell is, 0 to 5; by its square root, so that small counts can be told apart."""
+    return 0 if not count or not most else max(1, round(5 * (count / most) ** 0.5))
+
+
+def _pieces(
+    stacked: Mapping[int, Mapping[int, int]], most: int, since: datetime, until: datetime, step: timedelta
+) -> list[Piece]:
+    across = WIDTH * (step / (until - since)) if until > since else WIDTH
+    pieces = []
+    for at, stack in sorted(stacked.items()):
+        begin, end = since + at * step, min(until, since + (at + 1) * step)
+        wide = round(0.85 * across * ((end - begin) / step), 3)
+        top = float(HEIGHT)
+        for class_ in CLASSES:
+            if count := stack.get(class_, 0):
+                height = round(HEIGHT * count / most, 2)
+                top -= height
+                pieces.append(Piece(class_, count, begin, end, round(at * across, 3), round(top, 2), wide, height))
+    return pieces
+
+
+def _ticks(since: datetime, until: datetime) -> list[tuple[float, datetime]]:
+    length = until - since
+    if not length:
+        return []
+    apart = next((step for step in _STEPS if length / step <= _TICKS), _STEPS[-1])
+    at = floored(since, apart) + apart
+    found = []
+    while at < until:
+        found.append((round(WIDTH * ((at - since) / length), 1), at))
+        at += apart
+    return found
