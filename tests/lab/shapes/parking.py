@@ -9,11 +9,14 @@ from tests.lab.scenario import Scenario, Setup, dials
 from tests.lab.shapes.watch import channel_of, talks
 from tests.lab.sip_caller import SipCaller
 from tests.lab.sip_script import ANSWER
-from tests.lab.wait import until
+from tests.lab.wait import POLL_S
 
 
-def _parked(lab: Lab) -> bool:
-    return "PJSIP/caller" in lab.pbx.cli("parking show default")
+async def _parked(lab: Lab) -> None:
+    """Wait until the caller is parked."""
+    async with asyncio.timeout(10):
+        while not await lab.ami.listing("ParkedCalls"):  # noqa: ASYNC110  Asterisk has to be asked
+            await asyncio.sleep(POLL_S)
 
 
 async def _park(lab: Lab, leaves: asyncio.Event | None = None) -> asyncio.Task[object]:
@@ -22,7 +25,7 @@ async def _park(lab: Lab, leaves: asyncio.Event | None = None) -> asyncio.Task[o
     calling = asyncio.create_task(lab.caller.call("phone.bob", hang_up=leaves))
     bob = await talks(lab, "bob")
     await lab.phones.refer(bob, f"sip:park@{lab.pbx.host}")
-    await until(lambda: _parked(lab), "the caller is parked")
+    await _parked(lab)
     await lab.phones.hang_up(bob)
     return calling
 
