@@ -62,28 +62,28 @@ def by_linkedid(records: Iterable[CallRecord]) -> dict[str, dict[str, Any]]:
     return known
 
 
-def differences(path: str, over_ami: Any, over_ari: Any) -> Iterable[str]:
+def differences(path: str, over_ami: Any, over_ari: Any, slack_ms: int = SLACK_MS) -> Iterable[str]:
     """What two records say differently; times may differ a little, and only ARI knows the Call-ID."""
     key = path.rpartition(".")[2]
     if isinstance(over_ami, dict) and isinstance(over_ari, dict):
         for name in over_ami:
-            yield from differences(f"{path}.{name}", over_ami[name], over_ari[name])
+            yield from differences(f"{path}.{name}", over_ami[name], over_ari[name], slack_ms)
     elif isinstance(over_ami, list) and isinstance(over_ari, list) and len(over_ami) == len(over_ari):
         for number, (one, other) in enumerate(zip(over_ami, over_ari, strict=True)):
-            yield from differences(f"{path}[{number}]", one, other)
-    elif not _same(key, over_ami, over_ari):
+            yield from differences(f"{path}[{number}]", one, other, slack_ms)
+    elif not _same(key, over_ami, over_ari, slack_ms):
         yield f"{path}: {over_ami!r} over AMI, {over_ari!r} over ARI"
 
 
-def _same(key: str, over_ami: Any, over_ari: Any) -> bool:
+def _same(key: str, over_ami: Any, over_ari: Any, slack_ms: int) -> bool:
     if key == "sip_call_id":
         return over_ami is None
     if over_ami is None or over_ari is None:
         return bool(over_ami == over_ari)
     if key in TIMES:
         apart = datetime.fromisoformat(over_ami) - datetime.fromisoformat(over_ari)
-        return abs(apart) <= timedelta(milliseconds=SLACK_MS)
-    return bool(abs(over_ami - over_ari) <= 2 * SLACK_MS if key in MEASURES else over_ami == over_ari)
+        return abs(apart) <= timedelta(milliseconds=slack_ms)
+    return bool(abs(over_ami - over_ari) <= 2 * slack_ms if key in MEASURES else over_ami == over_ari)
 
 
 @pytest.mark.parametrize("name", PAIRS)
