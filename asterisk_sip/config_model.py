@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator, model_validator
 
 from asterisk_sip.config_alerts import AlertingConfig, Alerts
+from asterisk_sip.config_alert_targets import AlertTargetsConfig, NoticeConfig
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keeping import PrivacyConfig, RetentionConfig
 from asterisk_sip.config_keys import key_paths, shown
@@ -130,6 +131,8 @@ class Config(Section):
     store: StoreConfig = StoreConfig()
     journal: JournalConfig | None = None
     sink: SinksConfig = SinksConfig()
+    alert_target: AlertTargetsConfig = AlertTargetsConfig()
+    notice: NoticeConfig = NoticeConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     alerting: AlertingConfig = AlertingConfig()
     alerts: Alerts = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from asterisk_sip.config_faults import Findings, Loc, key_path
-from asterisk_sip.config_secrets import variable_stem
+from asterisk_sip.config_secrets import LISTS, variable_stem
 
 Table = dict[str, Any]
 
@@ -15,7 +15,8 @@ def look(tree: Table, findings: Findings) -> None:
     """Tell of every name and every pattern that stands there a second time."""
     _distinct(((("pbx", number), pbx) for number, pbx in tables(tree, "pbx")), findings, stems=True)
     _distinct(((("trunk", number), trunk) for number, trunk in tables(tree, "trunk")), findings, stems=False)
-    _distinct(_sinks(tree), findings, stems=True)
+    for below in LISTS:
+        _distinct(_entries(tree, below), findings, stems=True)
     _distinct(((("alerts", number), alert) for number, alert in tables(tree, "alerts")), findings, stems=False)
     web = tree.get("web")
     for kind in ("user", "token"):
@@ -32,14 +33,15 @@ def tables(tree: Table, key: str) -> Iterator[tuple[int, Table]]:
             yield number, entry
 
 
-def _sinks(tree: Table) -> Iterator[tuple[Loc, Table]]:
-    sinks = tree.get("sink")
-    sinks = sinks if isinstance(sinks, dict) else {}
-    for kind, below in sinks.items():
-        if isinstance(below, dict):
-            yield ("sink", kind), {"name": kind, **below}
+def _entries(tree: Table, below: str) -> Iterator[tuple[Loc, Table]]:
+    """Give each sink, or each target of alerts: their kinds are tables below, mostly lists of tables."""
+    kinds = tree.get(below)
+    kinds = kinds if isinstance(kinds, dict) else {}
+    for kind, table in kinds.items():
+        if isinstance(table, dict):
+            yield (below, kind), {"name": kind, **table}
         else:
-            yield from ((("sink", kind, number), entry) for number, entry in tables(sinks, kind))
+            yield from (((below, kind, number), entry) for number, entry in tables(kinds, kind))
 
 
 def _distinct(entries: Iterable[tuple[Loc, Table]], findings: Findings, *, stems: bool) -> None:
@@ -55,7 +57,7 @@ def _distinct(entries: Iterable[tuple[Loc, Table]], findings: Findings, *, stems
             continue
         reason = f"is already the name of {findings.name(first)}"
         if name != first_name:
-            variables = variable_stem(f"sink_{name}") if loc[0] == "sink" else stem
+            variables = variable_stem(f"{loc[0]}_{name}") if loc[0] in LISTS else stem
             reason = f"is too like the name of {key_path(first)}: both take their secrets from {variables}_..."
         findings.fault((*loc, "name"), reason)
 

@@ -1,7 +1,8 @@
 """Finds each secret in the one place that gives it: a variable, or a file that the TOML file names.
 
 Below a ``[[pbx]]`` the variable is ``ASTERISK_SIP_<NAME OF THE PBX>_AMI_SECRET``, or ``ASTERISK_SIP_AMI_SECRET`` when
-there is one PBX; that of a sink is ``ASTERISK_SIP_SINK_<NAME OF THE SINK>_SECRET``; ``SECRETS`` has all of them.
+there is one PBX; that of a sink is ``ASTERISK_SIP_SINK_<NAME OF THE SINK>_SECRET``, that of a target of alerts
+``ASTERISK_SIP_ALERT_TARGET_<NAME>_SECRET``; ``SECRETS`` has all of them.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _SECRET_MAX_BYTES = 4_096
 class SecretKey:
     """A secret: the table and the key it fills in. ``wanted`` tells from the table whether it has a use for one.
 
-    The table stands in each ``[[pbx]]``, in ``[sink]`` as a list, or by itself: ``below``.
+    The table stands in each ``[[pbx]]``, in ``[sink]`` or ``[alert_target]`` as a list, or by itself: ``below``.
     """
 
     table: str
     key: str
     suffix: str
     needed: bool = True
-    below: Literal["pbx", "sink"] | None = "pbx"
+    below: Literal["pbx", "sink", "alert_target"] | None = "pbx"
     wanted: Callable[[Table], bool] = lambda _: True
 
     @property
@@ -53,9 +54,13 @@ class SecretKey:
         return f"ASTERISK_SIP_{self.suffix}"
 
     def of(self, name: object) -> str | None:
-        """Give its variable for the PBX or the sink of this name."""
-        stem = variable_stem(f"sink_{name}" if self.below == "sink" and name else name)
+        """Give its variable for the PBX, the sink or the target of this name."""
+        stem = variable_stem(f"{self.below}_{name}" if self.below in LISTS and name else name)
         return stem and f"{stem}_{self.suffix}"
+
+
+LISTS = ("sink", "alert_target")
+"""Tables that hold lists of tables, each with a name."""
 
 
 def _has_user(table: Table) -> bool:
@@ -68,6 +73,10 @@ SECRETS = (
     SecretKey("hep", "capture_password", "HEP_CAPTURE_PASSWORD", needed=False),
     SecretKey("cel", "password", "CEL_PASSWORD", needed=False, wanted=lambda cel: cel.get("kind") == "postgresql"),
     SecretKey("webhook", "secret", "SECRET", needed=False, below="sink"),
+    SecretKey("webhook", "secret", "SECRET", needed=False, below="alert_target"),
+    SecretKey("webhook", "authorization", "AUTHORIZATION", needed=False, below="alert_target"),
+    SecretKey("alertmanager", "authorization", "AUTHORIZATION", needed=False, below="alert_target"),
+    SecretKey("apprise", "urls", "URLS", below="alert_target"),
     SecretKey("nats", "password", "PASSWORD", needed=False, below="sink", wanted=lambda nats: bool(nats.get("user"))),
     SecretKey(
         "collector",
@@ -92,8 +101,14 @@ SECRETS = (
 
 _OF_PBX = tuple(secret for secret in SECRETS if secret.below == "pbx")
 _LOOKS_LIKE_A_PBX = re.compile(rf"ASTERISK_SIP_[A-Z0-9][A-Z0-9_]*_({'|'.join(secret.suffix for secret in _OF_PBX)})")
-_OF_SINKS = {secret.suffix for secret in SECRETS if secret.below == "sink"}
-_LOOKS_LIKE_A_SINK = re.compile(rf"ASTERISK_SIP_SINK_[A-Z0-9][A-Z0-9_]*_({'|'.join(sorted(_OF_SINKS))})")
+_LOOK_LIKE = {
+    below: re.compile(
+        rf"ASTERISK_SIP_{below.upper()}_[A-Z0-9][A-Z0-9_]*_"
+        rf"({'|'.join(sorted({secret.suffix for secret in SECRETS if secret.below == below}))})"
+    )
+    for below in LISTS
+}
+_WORDS = {"sink": "sink", "alert_target": "target of alerts"}
 _WRITTEN_KEYS = ("secret", "password")
 
 
@@ -138,10 +153,10 @@ class SecretFinder:
     def _places(self) -> Iterator[tuple[Loc, Table, SecretKey, list[str]]]:
         """Every table that may have a secret, and the variables that may give it."""
         for secret in SECRETS:
-            if secret.below == "sink":
-                for number, sink in enumerate(self._sinks(secret.table)):
-                    variable = secret.of(sink.get("name"))
-                    yield ("sink", secret.table, number), sink, secret, [variable] if variable else []
+            if secret.below in LISTS:
+                for number, entry in enumerate(self._entries(secret.below, secret.table)):
+                    variable = secret.of(entry.get("name"))
+                    yield (secret.below, secret.table, number), entry, secret, [variable] if variable else []
             elif secret.below == "pbx":
                 for number, pbx in enumerate(self._pbxs):
                     if isinstance(pbx.get(secret.table), dict):
@@ -151,9 +166,9 @@ class SecretFinder:
             elif isinstance(self._tree.get(secret.table), dict):
                 yield (secret.table,), self._tree[secret.table], secret, [secret.only]
 
-    def _sinks(self, kind: str) -> list[Table]:
-        sinks = self._tree.get("sink")
-        entries = sinks.get(kind) if isinstance(sinks, dict) else None
+    def _entries(self, below: str, kind: str) -> list[Table]:
+        tables = self._tree.get(below)
+        entries = tables.get(kind) if isinstance(tables, dict) else None
         return [entry if isinstance(entry, dict) else {} for entry in entries] if isinstance(entries, list) else []
 
     def _find(self, loc: Loc, table: Table, secret: SecretKey, variables: list[str]) -> None:
@@ -216,7 +231,7 @@ class SecretFinder:
     def _why_unused(self, name: str) -> str | None:
         """Say why nothing asks for a variable that can hold a secret; None if it cannot."""
         for secret in SECRETS:
-            if secret.below != "sink" and name == secret.only:
+            if secret.below not in LISTS and name == secret.only:
                 if secret.below == "pbx" and len(self._pbxs) > 1:
                     return "not used: there is more than one [[pbx]]"
                 where = f"[pbx.{secret.table}]" if secret.below else f"[{secret.table}]"
@@ -226,7 +241,10 @@ class SecretFinder:
                     return f"not used: no [pbx.{secret.table}] of that [[pbx]] asks for it"
         if _LOOKS_LIKE_A_PBX.fullmatch(name):
             return "no [[pbx]] has that name"
-        return "not used: no sink of that name asks for it" if _LOOKS_LIKE_A_SINK.fullmatch(name) else None
+        for below, like in _LOOK_LIKE.items():
+            if like.fullmatch(name):
+                return f"not used: no {_WORDS[below]} of that name asks for it"
+        return None
 
 
 def _read_secret(path: Path) -> tuple[SecretStr | None, str | None, str | None]:

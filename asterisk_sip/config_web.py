@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationInfo, field_validator
 
-from asterisk_sip.config_types import FilePath, Host, Line, Name, Port, Section, UserName, filled, is_loopback
+from asterisk_sip.config_types import FilePath, Host, Line, Name, Port, Section, UserName, WebUrl, filled, is_loopback
 from asterisk_sip.password import Hash
 
 
@@ -77,6 +77,7 @@ class WebConfig(Section):
     host: Annotated[Host, Field(validate_default=True)] = "127.0.0.1"
     port: Port = Field(8600)
     metrics: bool = True
+    public_url: WebUrl | None = None
 
     @field_validator("key_file")
     @classmethod

@@ -18,8 +18,6 @@ from asterisk_sip.calls.plain_text import route
 from asterisk_sip.catalog import code_text, disposition, disposition_text, hint, sip_code
 
 SCHEMA = "asterisk-sip/notice/1"
-SHOWN = 10
-"""How many alerts of one notice are told whole; of the others only how many there are."""
 _URGENCY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _NEXT_STEPS = 2
 
@@ -97,10 +95,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What goes to a target at once. ``left_out``: how many more changes it stands for; ``missed``: never told.
-
-    ``changes`` are the ids of all of them, so that a program can tell what it has seen.
-    """
+    """What goes to a target at once. ``missed``: how many changes before it were never told, see `Manners`."""
 
     schema: str
     id: str
@@ -112,14 +107,17 @@ class Notice:
     headline: str
     link: str | None
     alerts: tuple[Told, ...]
-    left_out: int
     missed: int
-    changes: tuple[str, ...]
 
 
 def notice_id(changes: Sequence[Change]) -> str:
     """Return the id of the notice of these changes: 32 hex digits, the same whenever it is computed."""
     return hashlib.blake2b("\0".join(change.id for change in changes).encode(), digest_size=16).hexdigest()
+
+
+def ranked(changes: Sequence[Change]) -> list[Change]:
+    """Return changes in the order they are told: what fires before what is over, the most urgent first."""
+    return sorted(changes, key=lambda each: (each.state is State.CLEARED, _URGENCY[each.severity]))
 
 
 def notice(
@@ -131,15 +129,15 @@ def notice(
     lang: str = "en",
     missed: int = 0,
 ) -> Notice:
-    """Return what is told of changes: the most urgent first, and what fired before what cleared.
+    """Return what is told of changes, in the order of `ranked`.
 
     ``facts`` are by the id of the change; ``rules`` by their name, to know what was counted and the words of the
     configuration. ``changes`` must not be empty. Raises UnknownLanguageError.
     """
     t = words(lang)
-    ranked = sorted(changes, key=lambda each: (each.state is State.CLEARED, _URGENCY[each.severity]))
-    alerts = tuple(_told(each, facts.get(each.id, Facts()), rules.get(each.rule), links, t) for each in ranked[:SHOWN])
-    first, more = ranked[0], len(ranked) - 1
+    in_order = ranked(changes)
+    alerts = tuple(_told(each, facts.get(each.id, Facts()), rules.get(each.rule), links, t) for each in in_order)
+    more = len(alerts) - 1
     text = t("more", headline=alerts[0].headline, n=more) if more else alerts[0].headline
     test = all(each.test for each in changes)
     states = {str(each.state) for each in changes}
@@ -152,11 +150,9 @@ def notice(
         state=states.pop() if len(states) == 1 else "several",
         severity=str(min((each.severity for each in changes), key=_URGENCY.__getitem__)),
         headline=t("test.mark") + text if test else text,
-        link=links.failures(first.query),
+        link=alerts[0].link,
         alerts=alerts,
-        left_out=len(ranked) - len(alerts),
         missed=missed,
-        changes=tuple(each.id for each in changes),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +15,7 @@ MOST = 3
 LEAST_SHARE = 0.05
 """What moved by less than this part of all failed attempts is not told."""
 _OF_ONE_PREFIX = 0.6
+_PREFIX_DIGITS = 4
 
 
 class Spot(NamedTuple):
@@ -48,9 +49,7 @@ class Move:
         return _share(self.now, self.now_of) - _share(self.before, self.before_of)
 
 
-def spots(
-    records: Iterable[CallRecord], since: datetime, until: datetime, prefix_of: Callable[[str | None], str]
-) -> Counter[Spot]:
+def spots(records: Iterable[CallRecord], since: datetime, until: datetime) -> Counter[Spot]:
     """Count the failed attempts that ended in a window, ``since`` included and ``until`` not."""
     counts: Counter[Spot] = Counter()
     for record in records:
@@ -59,7 +58,7 @@ def spots(
             if at is None or not since <= at < until or not disposition(attempt.disposition).failed:
                 continue
             number = attempt.dialled or record.dialled
-            spot = Spot(attempt.trunk or "", attempt.sip.code or 0, attempt.disposition, prefix_of(number))
+            spot = Spot(attempt.trunk or "", attempt.sip.code or 0, attempt.disposition, _prefix(number or ""))
             counts[spot] += record.count
     return counts
 
@@ -102,3 +101,10 @@ def _narrowed(move: Move, now: Counter[Spot], before: Counter[Spot]) -> Move:
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def _prefix(number: str) -> str:
+    """Return the first digits of a number, as the field ``prefix`` of rules has them; nothing for what is no number."""
+    sign = next((sign for sign in ("+", "00") if number.startswith(sign)), "")
+    digits = number.removeprefix(sign)[:_PREFIX_DIGITS]
+    return ("+" if sign else "") + digits if len(digits) == _PREFIX_DIGITS and digits.isdecimal() else ""

@@ -9,7 +9,9 @@ from asterisk_sip.alerts.notice_moved import Move
 from asterisk_sip.alerts.notice_words import Words, words
 from asterisk_sip.calls.plain_text import disarmed
 
-_ROUND_THE_WINDOW = ("gap", "sink")
+SHOWN = 10
+"""How many alerts of one notice people are shown; of the others only how many there are. JSON holds all."""
+_WITHOUT_WINDOW = ("gap", "sink")
 """Kinds that count nothing over a window."""
 
 
@@ -52,11 +54,11 @@ def page(notice: Notice) -> Page:
     """Return a notice in the words of its language."""
     t = words(notice.lang)
     notes = []
-    if notice.left_out:
-        notes.append(t("left_out", n=notice.left_out))
+    if len(notice.alerts) > SHOWN:
+        notes.append(t("left_out", n=len(notice.alerts) - SHOWN))
     if notice.missed:
         notes.append(t("missed", n=notice.missed))
-    parts = tuple(_part(told, t) for told in notice.alerts)
+    parts = tuple(_part(told, t) for told in notice.alerts[:SHOWN])
     return Page(notice.headline, notice.link, parts, tuple(notes), notice.lang, notice.test)
 
 
@@ -84,7 +86,7 @@ def _about(told: Told, t: Words) -> list[str]:
     if told.state == "hook":
         return [rule]
     lines = [rule]
-    if told.kind not in _ROUND_THE_WINDOW:
+    if told.kind not in _WITHOUT_WINDOW:
         bounds = {"threshold": t.in_unit(told.threshold, told.unit), "clear": t.in_unit(told.clear, told.unit)}
         lines.append(t(f"body.bounds_{told.when}", **bounds))
         since, until = (f"{at:%H:%M:%S}" for at in (told.window_since, told.window_until))

@@ -35,9 +35,14 @@ def cloud_event(id_: str, text: str, *, gap: bool, repeated: bool = False) -> st
     and ``source``. Raises as `told`.
     """
     what = told(text, gap=gap)
-    envelope = {"specversion": "1.0", "id": id_, "source": f"/{what.pbx}", "type": what.type}
-    if what.ended_at is not None:
-        envelope["time"] = what.ended_at
+    return enveloped(text, id_, f"/{what.pbx}", what.type, what.ended_at, repeated=repeated)
+
+
+def enveloped(text: str, id_: str, source: str, type_: str, time: str | None, *, repeated: bool = False) -> str:
+    """Return an event with these attributes, whose ``data`` is ``text`` as it stands."""
+    envelope = {"specversion": "1.0", "id": id_, "source": source, "type": type_}
+    if time is not None:
+        envelope["time"] = time
     envelope["datacontenttype"] = "application/json"
     mark = ',"repeated":true' if repeated else ""
     return f'{json.dumps(envelope)[:-1]}{mark},"data":{text}}}'

@@ -71,16 +71,20 @@ class Courier:
     async def _carry(self, deliveries: list[Delivery]) -> None:
         """Deliver a batch, and note it before and after."""
         cursor, last = self._cursor, deliveries[-1].position
-        wanted = [
-            replace(delivery, repeated=True) if delivery.position <= cursor.offered else delivery
-            for delivery in deliveries
-            if delivery.kind in self._sink.wants and delivery.text
-        ]
-        self.hands.progress.gone += sum(not delivery.text for delivery in deliveries)
+        wanted = await self.hands.trying(lambda: self._wanted(deliveries))
         if wanted:
             await self._note(Cursor(cursor.position, max(last, cursor.offered)))
             await self.hands.deliver(wanted)
         await self._note(Cursor(last, max(last, cursor.offered)))
+
+    async def _wanted(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Return what of a batch the sink is given, marked where it may have been given before."""
+        self.hands.progress.gone += sum(not delivery.text for delivery in deliveries)
+        return [
+            replace(delivery, repeated=True) if delivery.position <= self._cursor.offered else delivery
+            for delivery in deliveries
+            if delivery.kind in self._sink.wants and delivery.text
+        ]
 
     async def _note(self, cursor: Cursor) -> None:
         if cursor != self._cursor:
