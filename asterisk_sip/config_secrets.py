@@ -174,7 +174,11 @@ class SecretFinder:
     def _find(self, loc: Loc, table: Table, secret: SecretKey, variables: list[str]) -> None:
         """Find the one place that gives a secret."""
         ways = " or ".join([*variables[:1], f'{secret.file_key} = "..."'])
-        written = sorted(key for key in {*_WRITTEN_KEYS, secret.key} if key in table)
+        written = sorted(
+            key
+            for key in {*_WRITTEN_KEYS, secret.key}
+            if key in table and not isinstance(table[key], SecretStr)  # what was found for another key is none of it
+        )
         for key in written:
             del table[key]
             self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")

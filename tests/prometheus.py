@@ -19,11 +19,11 @@ import pytest
 from .played import free_port
 
 
-def needed(name: str) -> str:
-    """Return the path of a program of Debian's package ``prometheus``; without it, fail in CI and skip elsewhere."""
+def needed(name: str, package: str = "prometheus") -> str:
+    """Return the path of a program of a package of Debian; without it, fail in CI and skip elsewhere."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is not there: apt-get install prometheus"
+        reason = f"{name} is not there: apt-get install {package}"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

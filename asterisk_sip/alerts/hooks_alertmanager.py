@@ -163,5 +163,5 @@ class AlertmanagerTarget:
 
 
 def _label(name: str) -> str:
-    """Return a name that Prometheus takes: letters, digits and ``_``, no digit first."""
-    return re.sub(r"^(?=[0-9])", "_", re.sub(r"[^a-zA-Z0-9_]", "_", name))
+    """Return a name that Prometheus takes: letters, digits and ``_``, no digit first, and never none."""
+    return re.sub(r"^(?=[0-9]|$)", "_", re.sub(r"[^a-zA-Z0-9_]", "_", name))

@@ -15,6 +15,8 @@ from asterisk_sip.sinks.base import Delivery, Kind
 NEVER = 65
 """The exit code of a program that will never take this notice: EX_DATAERR of sysexits.h."""
 _OUTPUT_BYTES = 1_000
+_LOOK_EVERY_S = 0.02
+_LAST_WORDS_S = 0.2  # a child that it left behind may hold its output for ever
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -101,8 +103,9 @@ async def _talk(process: asyncio.subprocess.Process, text: bytes, said: bytearra
 
     told, heard = asyncio.create_task(tell()), asyncio.create_task(hear())
     try:
-        await process.wait()
-        await asyncio.wait([heard], timeout=0.2)  # a child it left behind may hold the pipe for ever
+        while process.returncode is None:  # noqa: ASYNC110  until 3.13, wait() also waits for who holds the pipes
+            await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.wait([heard], timeout=_LAST_WORDS_S)
     finally:
         told.cancel()
         heard.cancel()
