@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator, model_validator
 
-from asterisk_sip.config_alerts import AlertingConfig, Alerts
 from asterisk_sip.config_alert_targets import AlertTargetsConfig, NoticeConfig
+from asterisk_sip.config_alerts import AlertingConfig, Alerts
 from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keeping import PrivacyConfig, RetentionConfig
 from asterisk_sip.config_keys import key_paths, shown
