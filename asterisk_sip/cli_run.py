@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from asterisk_sip.errors import AsteriskSipError
+
+if TYPE_CHECKING:
+    from asterisk_sip.calls.model import CallRecord
+
+_LATER_SHARE = 10  # the recording is a busy minute; played whole again and again it is busier than any office
+_AT_ONCE = 1_000
 
 
 def run(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
@@ -46,8 +54,10 @@ async def _demo(store: Path, shown: str) -> None:
     from asterisk_sip import config as configuration
     from asterisk_sip import daemon, daemon_log, render
     from asterisk_sip import demo as recorded
+    from asterisk_sip.calls.enrich import Surroundings
+    from asterisk_sip.demo_history import recorded_calls
 
-    pbx = recorded.DemoPbx(recorded.load())
+    pbx = recorded.DemoPbx(recorded.load(), later_share=_LATER_SHARE)
     await pbx.start()
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("ASTERISK_SIP")},
@@ -69,9 +79,29 @@ async def _demo(store: Path, shown: str) -> None:
         "Ctrl-C ends it.\n\n"
     )
     try:
+        await _with_history(store, recorded_calls(Surroundings("demo", trunks=daemon.trunk_rules(loaded))))
         await daemon.run(loaded, on_stored=render.print_live, demo=True)
     finally:
         await pbx.stop()
+
+
+async def _with_history(path: Path, recorded: list[CallRecord]) -> None:
+    """Give the demo's own store a past: the recorded calls, with earlier dates, from where it ends until now."""
+    from asterisk_sip.demo_history import PAST, past
+    from asterisk_sip.stores.base import Batch, CallQuery, ended_at
+    from asterisk_sip.stores.sqlite import SqliteStore
+
+    now = datetime.now(UTC)
+    store = SqliteStore(path)
+    await store.open()
+    try:
+        newest = [ended_at(record) for record in await store.calls(CallQuery(limit=1))]
+        calls = past(recorded, max([now - PAST, *newest]), now)
+        while records := list(itertools.islice(calls, _AT_ONCE)):
+            await store.write(Batch(records))
+        await store.write(Batch(listened={"demo": now}))
+    finally:
+        await store.close()
 
 
 async def _one_error(work: object) -> None:

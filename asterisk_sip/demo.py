@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
+import itertools
 import re
 import secrets
 import socket
@@ -28,6 +29,7 @@ LONGEST_SILENCE_S = 5.0  # a longer one in the recording is cut to this
 _PAGE_PORT = 8600
 
 _ID = re.compile(rb"^(\w*(?:Uniqueid|Linkedid): )\d+(?=\.\d+\r?$)", re.MULTILINE)
+_LINKEDID = re.compile(rb"^(?:\w*)Linkedid: (\S+?)\r?$", re.MULTILINE)
 _TIMESTAMP = re.compile(rb"^Timestamp: [\d.]+", re.MULTILINE)
 
 
@@ -71,10 +73,18 @@ def shifted(block: bytes, at: float, made_at: int) -> bytes:
     return _ID.sub(rb"\g<1>%d" % made_at, block)
 
 
+def _calls_of(recording: Recording) -> list[int | None]:
+    """Return of each message which call it is about, the first is 0; None when it is about none."""
+    numbers: dict[bytes, int] = {}
+    found = (_LINKEDID.search(block) for _, block in recording.messages)
+    return [None if match is None else numbers.setdefault(match[1], len(numbers)) for match in found]
+
+
 class DemoPbx:
     """A local AMI server for one user, with a secret of its own making. Read-only: it does nothing that is asked."""
 
-    def __init__(self, recording: Recording, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, recording: Recording, clock: Callable[[], float] = time.time, *, later_share: int = 1) -> None:
+        """``later_share``: of the calls, each round after the first plays one in so many, in turn."""
         self.username = "demo"
         self.secret = secrets.token_urlsafe(16)
         self.port = 0
@@ -83,6 +93,8 @@ class DemoPbx:
         self._server: asyncio.Server | None = None
         self._challenge = secrets.token_hex(8)
         self._last_round = 0
+        self._later_share = later_share
+        self._calls = _calls_of(recording)
 
     async def start(self) -> None:
         """Listen on a free loopback port: ``port``."""
@@ -121,10 +133,12 @@ class DemoPbx:
             writer.close()
 
     async def _play(self, writer: asyncio.StreamWriter) -> None:
-        while True:
+        for rounds in itertools.count():
             began_at = self._clock()
             made_at = self._last_round = max(int(began_at), self._last_round + 1)  # no two rounds share ids
-            for at_s, block in self._recording.messages:
+            for (at_s, block), call in zip(self._recording.messages, self._calls, strict=True):
+                if rounds and call is not None and (call + rounds) % self._later_share:
+                    continue
                 at = began_at + at_s
                 await asyncio.sleep(max(0.0, at - self._clock()))
                 writer.write(shifted(block, at, made_at) + END)

@@ -86,7 +86,7 @@ function draw(figure) {
   }
 
   const options = {
-    width: figure.clientWidth, height: 172, padding: [8, 0, 0, 0],
+    width: figure.clientWidth, height: 172, padding: [8, 14, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false },
       dataIdx: (plot, _series, _closest, value) => Math.max(0, Math.min(number - 1, Math.floor((value - data.since) / data.step))) },
@@ -114,9 +114,9 @@ function draw(figure) {
   };
   const plot = new uPlot(options, [at, ...sums.reverse()], (self, init) => {
     figure.querySelector("svg").setAttribute("hidden", "");
-    for (const old of figure.querySelectorAll(".uplot, .tip, .hint")) old.remove();
+    for (const old of figure.querySelectorAll(".uplot, .tip, .brush")) old.remove();
     const hint = document.createElement("span");
-    hint.className = "hint";
+    hint.className = "brush";
     hint.textContent = figure.dataset.hint;
     figure.append(self.root, tip, hint);
     init();
