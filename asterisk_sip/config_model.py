@@ -17,6 +17,7 @@ from asterisk_sip.config_doors import PbxConfig
 from asterisk_sip.config_keeping import PrivacyConfig, RetentionConfig
 from asterisk_sip.config_keys import key_paths, shown
 from asterisk_sip.config_nats import CollectorConfig
+from asterisk_sip.config_otlp import OtlpConfig
 from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
 from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
 from asterisk_sip.config_web import WebConfig
@@ -136,6 +137,7 @@ class Config(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     alerting: AlertingConfig = AlertingConfig()
     alerts: Alerts = ()
+    otlp: OtlpConfig | None = None
     retention: RetentionConfig = RetentionConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     web: WebConfig = WebConfig()
@@ -157,6 +159,13 @@ class Config(Section):
     def _no_sinks_of_a_collector(cls, value: SinksConfig, info: ValidationInfo) -> SinksConfig:
         if value.any and info.data.get("collector") is not None:
             raise ValueError("has no place beside [collector], which writes into the store only")
+        return value
+
+    @field_validator("otlp")
+    @classmethod
+    def _no_otlp_of_a_collector(cls, value: OtlpConfig | None, info: ValidationInfo) -> OtlpConfig | None:
+        if value is not None and info.data.get("collector") is not None:
+            raise ValueError("has no place beside [collector]: each companion tells of what it heard itself")
         return value
 
     @field_validator("alerts")

@@ -94,6 +94,7 @@ SECRETS = (
         below=None,
         wanted=lambda privacy: privacy.get("numbers") == "pseudonymised",
     ),
+    SecretKey("otlp", "credential", "OTLP_CREDENTIAL", needed=False, below=None),
     SecretKey(
         "store", "password", "STORE_PASSWORD", needed=False, below=None, wanted=lambda store: bool(store.get("url"))
     ),

@@ -169,6 +169,12 @@ def _nats_name(text: str) -> str:
     return text
 
 
+def _header(text: str) -> str:
+    if not text.isascii() or not text.replace("-", "").isalnum():
+        raise ValueError("must be the name of an HTTP header: letters, digits and '-'")
+    return text
+
+
 def _web_url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise ValueError("must begin with https:// or http://")
@@ -225,6 +231,7 @@ Application = Annotated[Line, AfterValidator(_application)]
 PostgresqlUrl = Annotated[Line, AfterValidator(_postgresql_url)]
 HostPort = Annotated[Line, AfterValidator(_host_port)]
 NatsName = Annotated[str, AfterValidator(_nats_name)]
+HeaderName = Annotated[Line, AfterValidator(_header)]
 WebUrl = Annotated[Line, AfterValidator(_web_url)]
 SqlName = Annotated[str, AfterValidator(_sql_name)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

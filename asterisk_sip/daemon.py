@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, 
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive
 from asterisk_sip.daemon_reload import Load, Prepare, log_level, reloaded
-from asterisk_sip.daemon_sinks import delivers, open_sinks
+from asterisk_sip.daemon_sinks import OTLP_NEEDS, delivers, open_sinks
 from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.daemon_web import beside
 from asterisk_sip.errors import ConfigError
@@ -55,7 +55,12 @@ async def run(
     store = SqliteStore(config.store.path, keep=config.records.keep, delivers=delivers(config))
     await store.open()
     try:
-        async with journal_kept(config.journal) as journal, kept(config, store), beside(config, watch, demo=demo):
+        async with (
+            journal_kept(config.journal) as journal,
+            kept(config, store),
+            beside(config, watch, demo=demo),
+            _telling(config, watch),
+        ):
             await _serve(config, store, journal, watch, on_stored, load=load)
     finally:
         await store.close()
@@ -137,6 +142,20 @@ async def _serve(
     await couriers.stop(config.delivery.drain_s)
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
+
+
+@contextlib.asynccontextmanager
+async def _telling(config: Config, watch: Watch) -> AsyncIterator[None]:
+    """Send the metrics over OTLP meanwhile, when the configuration wants that."""
+    if config.otlp is None or not config.otlp.metrics:
+        yield
+        return
+    try:
+        from asterisk_sip import daemon_otlp  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise ConfigError("the configuration", [("otlp", OTLP_NEEDS)]) from error
+    async with daemon_otlp.telling(config.otlp, watch):
+        yield
 
 
 def _rules(watch: Watch, config: Config) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from asterisk_sip.config import Config
+from asterisk_sip.config_otlp import OtlpConfig
 from asterisk_sip.config_sinks import JsonlConfig, NatsConfig, PluginConfig, WebhookConfig
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.sinks.base import Sink
@@ -21,17 +22,21 @@ from asterisk_sip.sinks.webhook import WebhookSettings, WebhookSink
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.stores.spool import Spool
 
+OTLP_NEEDS = "needs its messages: pip install 'asterisk-sip[otlp]'"
+
 GROUP = "asterisk_sip.sinks"
 """The entry points by which other packages add sinks."""
 
 
+OTLP = "otlp"
 STORE = "store"
-"""The name of the sink that writes to the database which ``store.url`` names."""
+"""The names of the sinks that are no ``[[sink...]]``: for `[otlp]`, and for the database which ``store.url`` names."""
 
 
 def delivers(config: Config) -> bool:
     """Return whether anything is delivered anywhere: then what is recorded is kept until it was."""
-    return config.sink.any or config.store.url is not None
+    otlp = config.otlp is not None and (config.otlp.logs or config.otlp.traces)
+    return config.sink.any or config.store.url is not None or otlp
 
 
 def open_sinks(config: Config, spool: Spool) -> Couriers:
@@ -56,6 +61,8 @@ def _sinks(config: Config) -> Iterator[tuple[str, str, Sink]]:
     if config.store.url is not None:
         place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
         yield "store", STORE, StoreSink(place.store(config.records.keep))
+    if config.otlp is not None and (config.otlp.logs or config.otlp.traces):
+        yield "otlp", OTLP, _otlp(config.otlp)
     for number, jsonl in enumerate(config.sink.jsonl):
         yield f"sink.jsonl[{number}]", jsonl.name, JsonlSink(_jsonl_settings(jsonl))
     if config.sink.stdout is not None:
@@ -87,6 +94,14 @@ def _nats(config: NatsConfig, key: str) -> Sink:
     except ImportError as error:
         raise ConfigError("the configuration", [(key, "needs a client: pip install 'asterisk-sip[nats]'")]) from error
     return daemon_nats.sink(config)
+
+
+def _otlp(config: OtlpConfig) -> Sink:
+    try:
+        from asterisk_sip import daemon_otlp  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise ConfigError("the configuration", [("otlp", OTLP_NEEDS)]) from error
+    return daemon_otlp.sink(config)
 
 
 def _plugin(config: PluginConfig, key: str) -> Sink:

@@ -56,12 +56,15 @@ class Watch:
 
     async def run(self) -> None:
         """Count what was stored, a slice at a time; for ever."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._uncounted:
-                self._count(SLICE)
-                await asyncio.sleep(0)
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                while self._uncounted:
+                    self._count(SLICE)
+                    await asyncio.sleep(0)
+        finally:
+            self._count(len(self._uncounted))
 
     async def health(self) -> Health:
         """Return how the program is, with what waits for each sink."""
