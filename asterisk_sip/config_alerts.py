@@ -17,7 +17,7 @@ from asterisk_sip.config_types import Line, Name, Section
 
 Names = Annotated[tuple[Line, ...], Strict(strict=False)]
 Number = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Filters = Annotated[dict[str, Any], Field(default={})]
+Filters = Annotated[dict[str, Any], Field(default={}, validate_default=True)]
 
 _TROUBLES = {"gap": ("pbx", "source", "blind", "reason"), "sink": ("sink", "reason")}
 _GROUPS = {"gap": ("pbx", "source"), "sink": ("sink",), "new_code": ("trunk",)}

@@ -36,8 +36,6 @@ class Troubled:
         lasting = self._lasting.setdefault(trouble.key(self.rule.group_by), {})
         if lasting.get(trouble.id) == trouble:
             return
-        if trouble.ended is not None and trouble.id not in lasting and trouble.ended - trouble.began < self.rule.for_s:
-            return
         lasting[trouble.id] = trouble
         self._wake(math.ceil(trouble.began + self.rule.for_s))
         if trouble.ended is not None:
@@ -51,15 +49,16 @@ class Troubled:
         return changes
 
     def _look(self, key: Key, end: int) -> list[Change]:
-        lasting = self._lasting.get(key, {})
-        over = [each for each in lasting.values() if each.ended is not None and each.ended <= end]
+        troubles = self._lasting.get(key, {})
+        over = [each for each in troubles.values() if each.ended is not None and each.ended <= end]
         for each in over:
-            del lasting[each.id]
-        if not lasting:
+            del troubles[each.id]
+        if not troubles:
             self._lasting.pop(key, None)
+        lasting = [each for each in troubles.values() if each.began <= end]
         firing = self._firing.get(key)
         if firing is None:
-            long = [each for each in lasting.values() if end - each.began >= self.rule.for_s]
+            long = [each for each in lasting if end - each.began >= self.rule.for_s]
             return [self._fired(key, min(long, key=lambda each: each.began), end)] if long else []
         if not lasting:
             del self._firing[key]
@@ -67,7 +66,7 @@ class Troubled:
             return [self._change(State.CLEARED, self._seen(key, firing, over[0] if over else None, end), untold)]
         if not firing.told and self._silences.muted(self.rule, end) is None:
             firing.told = True
-            return [self._change(State.FIRED, self._seen(key, firing, next(iter(lasting.values())), end))]
+            return [self._change(State.FIRED, self._seen(key, firing, lasting[0], end))]
         return []
 
     def _fired(self, key: Key, trouble: Trouble, end: int) -> Change:
@@ -83,8 +82,7 @@ class Troubled:
         return dict(zip(self.rule.group_by, key, strict=True))
 
     def _seen(self, key: Key, firing: Firing, trouble: Trouble | None, end: int) -> engine_told.Seen:
-        until = end if trouble is None or trouble.ended is None else min(end, trouble.ended)
-        lasted = Judged(float(until - (firing.since if trouble is None else trouble.began)))
+        lasted = Judged(float(end - firing.since))
         detail = None if trouble is None else str(trouble.fields.get("reason", ""))
         return engine_told.Seen(firing.alert_id, self._named(key), firing.since, end, lasted, detail=detail)
 
