@@ -18,6 +18,7 @@ from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config
 from asterisk_sip.config_nats import CollectorConfig
+from asterisk_sip.daemon_alerts import open_alerts
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive
@@ -29,6 +30,7 @@ from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.privacy import private
 from asterisk_sip.sources.journal import Journal
+from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
@@ -91,7 +93,10 @@ async def _serve(
     *,
     load: Load | None,
 ) -> None:
-    couriers = watch.couriers = open_sinks(config, store)
+    alerts = open_alerts(config, store, AlertBook(store))
+    couriers = watch.couriers = open_sinks(config, store, alerts)
+    for lookout in alerts:
+        lookout.sinks = couriers.progress
 
     def stored(records: list[CallRecord]) -> None:
         couriers.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from asterisk_sip.config_sinks import JsonlConfig, NatsConfig, PluginConfig, Web
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.sinks.base import Sink
 from asterisk_sip.sinks.courier import Courier
-from asterisk_sip.sinks.couriers import Couriers
+from asterisk_sip.sinks.couriers import Couriers, Reader
 from asterisk_sip.sinks.dead_letters import DeadLetters
 from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.sinks.jsonl import JsonlSettings, JsonlSink
@@ -36,18 +36,22 @@ STORE = "store"
 def delivers(config: Config) -> bool:
     """Return whether anything is delivered anywhere: then what is recorded is kept until it was."""
     otlp = config.otlp is not None and (config.otlp.logs or config.otlp.traces)
-    return config.sink.any or config.store.url is not None or otlp
+    judged = any(alert.enabled for alert in config.alerts)
+    return config.sink.any or config.store.url is not None or otlp or judged
 
 
-def open_sinks(config: Config, spool: Spool) -> Couriers:
-    """Return the couriers for every sink. Raises ConfigError for a sink that nobody installed, or two of one name."""
+def open_sinks(config: Config, spool: Spool, readers: Sequence[Reader] = ()) -> Couriers:
+    """Return the couriers for every sink, beside other ``readers`` of the spool.
+
+    Raises ConfigError for a sink that nobody installed, or two of one name.
+    """
     dead, how = DeadLetters(config.delivery.dead_letters), patience(config)
     sinks: dict[str, Sink] = {}
     for key, name, sink in _sinks(config):
         if name in sinks:
             raise ConfigError("the configuration", [(f"{key}.name", f"{name!r} is already the name of another sink")])
         sinks[name] = sink
-    return Couriers([Courier(name, sink, spool, dead, how) for name, sink in sinks.items()], spool)
+    return Couriers([Courier(name, sink, spool, dead, how) for name, sink in sinks.items()], spool, readers)
 
 
 def patience(config: Config) -> Patience:

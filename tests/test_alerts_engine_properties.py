@@ -78,7 +78,7 @@ def test_live_in_any_order_within_the_lag_tells_what_looking_back_tells(
         for each in calls
     ]
     ticks = [(T0 + chance.uniform(0, END), 2, str(number), None) for number in range(40)]
-    heard = [(gap.began, 0, f"{gap.id} began", (gap, None)) for gap in gaps]
+    heard: list[Any] = [(gap.began, 0, f"{gap.id} began", (gap, None)) for gap in gaps]
     heard += [(gap.ended or 0.0, 0, f"{gap.id} ended", (gap, gap.ended)) for gap in gaps]
     for at, _, _, what in sorted([*arriving, *ticks, *heard], key=lambda each: each[:3]):
         if isinstance(what, tuple):

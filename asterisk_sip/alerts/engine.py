@@ -12,10 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any
 
 from .engine_heard import Heard, Trouble
 from .engine_mute import Silenced, Silences
@@ -40,6 +39,8 @@ class Engine:
         self._coming: list[tuple[float, str, int, Json]] = []  # a heap
         self._wakes: list[int] = []  # a heap
         self._asked: set[int] = set()
+        self._known = 0  # records up to this position were taken before a restart, but for those that waited
+        self._waited: frozenset[int] = frozenset()
         self._heard = Heard(pbxs)
         self._silences = Silences()
         self._workers: dict[str, Worker] = {rule.name: self._worker(rule) for rule in rules}
@@ -74,7 +75,12 @@ class Engine:
         return tuple(position for _, _, position, _ in self._coming)
 
     def feed(self, call: Json, position: int = 0, now: float = math.inf) -> list[Change]:
-        """Take a record; return what is told by it, and by the seconds that ended meanwhile."""
+        """Take a record; return what is told by it, and by the seconds that ended meanwhile.
+
+        ``position`` is where it stands in the spool: one that was taken before a restart is passed over.
+        """
+        if 0 < position <= self._known and position not in self._waited:
+            return []
         at = min(_ended(call), now)
         for hook in self._hooks:
             _take(hook, at, call)
@@ -98,9 +104,15 @@ class Engine:
             if worker.rule.kind is kind:
                 worker.hear(trouble)
 
+    def lasting(self, kind: Kind) -> list[Trouble]:
+        """Return the troubles of a kind that rules know to last."""
+        return [each for worker in self._troubled if worker.rule.kind is kind for each in worker.lasting()]
+
     def silence(self, silenced: Iterable[Silenced]) -> None:
-        """Take all silences that last; those taken before are forgotten."""
-        self._silences.replace(silenced)
+        """Take all silences that last; those taken before are forgotten, and what they held back is told."""
+        if self._silences.replace(silenced):
+            for worker in self._workers.values():
+                worker.stir()
 
     def _advance(self, to: float) -> list[Change]:
         """Count and judge, each in its turn, up to a time."""
@@ -142,27 +154,31 @@ class Engine:
             self._asked.add(second)
             heappush(self._wakes, second)
 
-    def dump(self) -> dict[str, tuple[str, str]]:
-        """Return what is known: of each rule by its name, and of the engine itself under the empty one."""
-        own = json.dumps({"time": self.time, "judged": self._judged, "wakes": sorted(self._asked)})
+    def dump(self, position: int = 0) -> dict[str, tuple[str, str]]:
+        """Return what is known: of each rule by its name, and of the engine itself under the empty one.
+
+        ``position`` is that of the record fed last. Those of `waiting` are to be fed again.
+        """
+        known = {"position": max(position, self._known), "waiting": self.waiting}
+        own = json.dumps({"time": self.time, "judged": self._judged, "wakes": sorted(self._asked), **known})
         states = {
             name: (fingerprint(worker.rule), json.dumps(worker.dump(), separators=(",", ":")))
             for name, worker in self._workers.items()
         }
         return {"": ("", own), **states}
 
-    def load(self, states: dict[str, tuple[str, str]]) -> None:
-        """Take up what ``dump`` gave. A rule that counts otherwise since then begins anew; so does one not readable."""
-        if "" not in states:
-            return
-        own = json.loads(states[""][1])
-        self.time, self._judged = float(own["time"]), int(own["judged"])
-        for second in own["wakes"]:
-            self._wake(int(second))
-        for name, worker in self._workers.items():
-            known, state = states.get(name, ("", ""))
-            if known == fingerprint(worker.rule):
-                _quietly(worker.load, json.loads(state))
+    def load(self, states: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
+        """Take up what ``dump`` gave; return the rules that begin anew: they count otherwise, or cannot be read.
+
+        Without what the engine knew of itself, only what the rules have learned is taken.
+        """
+        own = json.loads(states[""][1]) if "" in states else None
+        if own is not None:
+            self.time, self._judged = float(own["time"]), int(own["judged"])
+            self._known, self._waited = int(own["position"]), frozenset(own["waiting"])
+            for second in own["wakes"]:
+                self._wake(int(second))
+        return tuple(name for name, worker in self._workers.items() if not _loaded(worker, states.get(name)))
 
     def adopt(self, changes: Iterable[Change]) -> list[Change]:
         """Take up alerts that were told of before; return those that no rule has any more."""
@@ -190,12 +206,15 @@ def _take(worker: Worker, at: float, call: Json) -> None:
             worker.take(at, call, attempt)
 
 
-def _quietly(load: Callable[[Any], None], state: Any) -> None:
-    """Let a rule begin anew when what it knew cannot be read: it is of another version."""
+def _loaded(worker: Worker, state: tuple[str, str] | None) -> bool:
+    """Let a rule take up what it knew; return whether it could."""
+    if state is None or state[0] != fingerprint(worker.rule):
+        return False
     try:
-        load(state)
+        worker.load(json.loads(state[1]))
     except (KeyError, TypeError, ValueError):
-        return
+        return False
+    return True
 
 
 def _ended(call: Json) -> float:

@@ -33,9 +33,10 @@ class Silences:
     def __init__(self) -> None:
         self._silenced: tuple[Silenced, ...] = ()
 
-    def replace(self, silenced: Iterable[Silenced]) -> None:
-        """Take all silences that last."""
-        self._silenced = tuple(silenced)
+    def replace(self, silenced: Iterable[Silenced]) -> bool:
+        """Take all silences that last; return whether they are others than before."""
+        before, self._silenced = self._silenced, tuple(silenced)
+        return before != self._silenced
 
     def muted(self, rule: Rule, at: int) -> Muted | None:
         """Return why a rule tells nothing at a time, None when it does."""

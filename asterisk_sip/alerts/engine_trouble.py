@@ -91,9 +91,8 @@ class Troubled:
 
     def dump(self) -> dict[str, Any]:
         """Return what lasts and what fires."""
-        lasting = [each for troubles in self._lasting.values() for each in troubles.values()]
         return {
-            "lasting": [[each.id, each.began, each.ended, each.fields] for each in lasting],
+            "lasting": [[each.id, each.began, each.ended, each.fields] for each in self.lasting()],
             "firing": [[list(key), each.alert_id, each.since, each.told] for key, each in self._firing.items()],
         }
 
@@ -110,3 +109,11 @@ class Troubled:
             told = change.muted is None
             self._firing.setdefault(key, Firing(change.alert_id, int(change.since.timestamp()), told))
             self._wake(int(change.at.timestamp()) + 1)
+
+    def stir(self) -> None:
+        """Look again at all: there are few."""
+        self._wake(0)
+
+    def lasting(self) -> list[Trouble]:
+        """Return what is known to last."""
+        return [each for troubles in self._lasting.values() for each in troubles.values()]

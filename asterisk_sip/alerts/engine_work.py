@@ -39,6 +39,9 @@ class Worker(Protocol):
     def adopt(self, change: Change) -> None:
         """Take up an alert that was told of and that it does not know: it ends as any other."""
 
+    def stir(self) -> None:
+        """Look again at what fires and was not told."""
+
 
 class Counting:
     """A rule over records."""
@@ -85,6 +88,13 @@ class Counting:
             self.watch.calendar.setdefault(again_at, {})[route] = None
             self._wake(again_at)
 
+    def stir(self) -> None:
+        """Look again at what fires and was not told."""
+        for route, group in self.watch.groups.items():
+            if any(part.firing and not part.firing.told for part in group.parts.values()):
+                self.watch.due[route] = None
+                self._wake(0)
+
 
 class Hooking:
     """A plain hook: each record that fits is a change of its own, at once."""
@@ -124,3 +134,6 @@ class Hooking:
 
     def adopt(self, change: Change) -> None:
         """Take up nothing: it has no alerts that last."""
+
+    def stir(self) -> None:
+        """Do nothing: what was not told at once is not told."""

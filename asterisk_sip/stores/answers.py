@@ -78,6 +78,12 @@ class Answers(ABC):
         """Return how many things wait for a sink, in all and for each. Raises StoreError."""
         return 0, {}
 
+    async def ended(self, since: datetime, until: datetime, after: Stored | None, limit: int) -> list[Stored]:
+        """Return calls that ended in a window as they lie there, in the order of their ends, behind one of them."""
+        behind = None if after is None else (after.at_us, after.id)
+        rows = await self._select(queries.texts_ended(since, until, behind, limit))
+        return [Stored(row.position, row.id, row.at_us, row.record) for row in rows]
+
     async def totals(self, query: TotalsQuery) -> list[Total]:
         """Count all calls, or all attempts: the denominators."""
         return _totals(query.by, await self._select(queries.totals_of(query)))

@@ -213,6 +213,9 @@ class Store(Protocol):
     async def texts(self, position: int, limit: int) -> list[Stored]:
         """Return calls written after a position as they lie there, in the order of writing."""
 
+    async def ended(self, since: datetime, until: datetime, after: Stored | None, limit: int) -> list[Stored]:
+        """Return calls that ended in a window as they lie there, in the order of their ends, behind one of them."""
+
     async def erase(self, calls: Sequence[Stored]) -> int:
         """Delete calls for good, and return how many were there. Their counts and ids stay: they do not come back."""
 

@@ -65,6 +65,15 @@ def texts_after(position: int, limit: int) -> Select[Any]:
     return select(*columns).where(calls.c.position > position).order_by(calls.c.position).limit(limit)
 
 
+def texts_ended(since: datetime, until: datetime, after: tuple[int, str] | None, limit: int) -> Select[Any]:
+    """Return the select of (position, id, at_us, record) in the order of the calls' ends, behind (at_us, id)."""
+    columns = (calls.c.position, calls.c.id, calls.c.at_us, calls.c.record)
+    where = [calls.c.at_us >= microseconds(since), calls.c.at_us < microseconds(until)]
+    if after is not None:
+        where.append(tuple_(calls.c.at_us, calls.c.id) > tuple_(literal(after[0]), literal(after[1])))
+    return select(*columns).where(*where).order_by(calls.c.at_us, calls.c.id).limit(limit)
+
+
 def open_calls_of(pbx: str) -> Select[Any]:
     """Return the select of the calls of a PBX in flight, oldest sight first."""
     return select(open_calls).where(open_calls.c.pbx == pbx).order_by(open_calls.c.seen_us, open_calls.c.linkedid)

@@ -1,0 +1,257 @@
+"""Keeps the engine of alerts fed with what is recorded, and writes what it tells into the book.
+
+It reads the spool as a sink does. What it knows is saved now and then, together with how far it has read; after a crash
+it reads again what came since, tells the same under the same ids, and the book drops what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from asterisk_sip.alerts.engine import Engine
+from asterisk_sip.alerts.engine_heard import Trouble
+from asterisk_sip.alerts.engine_mute import Silenced
+from asterisk_sip.alerts.engine_past import trouble_of
+from asterisk_sip.alerts.model import Change, Kind, Rule, State, change_of, change_text
+from asterisk_sip.config import Config
+from asterisk_sip.config_alerts import rules
+from asterisk_sip.daemon_alerts_past import learn
+from asterisk_sip.errors import StoreError
+from asterisk_sip.retry import Backoff
+from asterisk_sip.sinks.hand_over import Progress
+from asterisk_sip.stores.alert_book import AlertBook
+from asterisk_sip.stores.base import Gap
+from asterisk_sip.stores.sqlite import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+Sinks = Callable[[], Iterable[tuple[str, Progress]]]
+
+READER = "alerts of rules"  # no sink has such a name
+
+_AT_ONCE = 500
+_SLICE = 50  # records between two turns of the loop
+_TICK_S = 1.0
+_SAVE_EVERY_S = 60.0
+_GAPS_BACK = timedelta(minutes=2)
+_SINK_IDLE_S = 30.0
+_REPLAYED = ("failure", "answered")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What it did since it began."""
+
+    records: int = 0
+    changes: int = 0
+    groups: int = 0
+    evicted: int = 0
+
+
+class Lookout:
+    """The rules at work in the daemon. ``told`` is called when there are notices, ``clock`` gives seconds since 1970.
+
+    ``sinks`` tells how each sink does; it may be set until ``run``.
+    """
+
+    name = READER
+
+    def __init__(
+        self,
+        wanted: Sequence[Rule],
+        pbxs: Sequence[str],
+        store: SqliteStore,
+        book: AlertBook,
+        *,
+        told: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine = Engine(wanted, pbxs)
+        self.tally = Tally()
+        self.taken_up = False
+        self._rules = tuple(wanted)
+        self._pbxs = tuple(pbxs)
+        self._store = store
+        self._book = book
+        self.sinks: Sinks = tuple
+        self.told = told
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._last_round = False
+        self._read = 0  # up to where the spool was read
+        self._saved = 0  # up to where nothing is needed again
+        self._save_at = 0.0
+        self._ticked_at = 0.0
+        self._gaps: dict[str, Gap] = {}
+        self._untold: list[Change] = []
+        self._began = time.monotonic()
+        self._failing = False
+
+    @property
+    def position(self) -> int:
+        """Up to which position of the spool it needs nothing any more."""
+        return self._saved
+
+    def wake(self) -> None:
+        """Say that something was recorded."""
+        self._news.set()
+
+    def finish(self) -> None:
+        """Let ``run`` end as soon as everything is read."""
+        self._last_round = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Judge until all is read after ``finish``, or until cancelled."""
+        await self._trying(self._take_up)
+        while True:
+            self._news.clear()
+            full = await self._trying(self._round)
+            if full:
+                continue
+            if self._last_round:
+                await self._save()
+                return
+            try:
+                async with asyncio.timeout(_TICK_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _take_up(self) -> None:
+        """Take up what an earlier run knew; what a rule has to know of the past, it learns from the store."""
+        cursor = await self._store.cursor(READER)
+        self._read = self._saved = cursor.position
+        states = await self._book.states()
+        anew = self.engine.load(states)
+        now = self._clock()
+        if states:
+            for pbx in self._pbxs:  # until its own gap is told
+                fields: dict[str, str | bool] = {"pbx": pbx, "source": "companion", "blind": True, "reason": ""}
+                self.engine.trouble(Kind.GAP, Trouble(f"{pbx} restart", self.engine.time, now, fields))
+        await self._hear_gaps(timedelta(days=1))
+        firing = [change_of(entry.fired) for entry in await self._book.firing()]
+        orphans = self.engine.adopt(firing)
+        at = datetime.fromtimestamp(now, UTC)
+        self._untold += [_ended(change, at) for change in orphans]
+        learned = await learn([rule for rule in self._rules if rule.name in anew], self._store, at)
+        self.engine.load(learned)
+        log.info("alerts", rules=len(self._rules), firing=len(firing) - len(orphans), begin_anew=len(anew))
+        await self._tell()
+        await self._save()
+        self.taken_up = True
+
+    async def _round(self) -> bool:
+        """Read and judge once; return whether there is more to read."""
+        await self._tell()
+        deliveries = await self._store.deliveries(self._read, _AT_ONCE)
+        now = self._clock()
+        for number, delivery in enumerate(deliveries, 1):
+            if delivery.kind in _REPLAYED and delivery.text:
+                self._untold += self.engine.feed(json.loads(delivery.text), delivery.position, now)
+                self.tally.records += 1
+            self._read = delivery.position
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        full = len(deliveries) == _AT_ONCE
+        if not full and (time.monotonic() >= self._ticked_at + _TICK_S or self._last_round):
+            self._ticked_at = time.monotonic()
+            await self._hear()
+            self._untold += self.engine.tick(now)
+        await self._tell()
+        if time.monotonic() >= self._save_at:
+            await self._save()
+        return full
+
+    async def _hear(self) -> None:
+        await self._hear_gaps(_GAPS_BACK)
+        lasting = await self._book.silences(datetime.fromtimestamp(self._clock(), UTC))
+        self.engine.silence(Silenced(each.rule, each.until.timestamp(), each.why) for each in lasting)
+        self._hear_sinks()
+
+    async def _hear_gaps(self, back: timedelta) -> None:
+        """Tell the engine of gaps that are new or over."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        gaps = {gap.id: gap for gap in await self._store.gaps(now - back, now + timedelta(seconds=1))}
+        for gap in gaps.values():
+            if self._gaps.get(gap.id) != gap:
+                self.engine.trouble(Kind.GAP, trouble_of(gap))
+        self._gaps = gaps
+
+    def _hear_sinks(self) -> None:
+        """Tell the engine which sinks take nothing. After a start one is well again only when it has shown so."""
+        lasting = {str(each.fields["sink"]): each for each in self.engine.lasting(Kind.SINK) if each.ended is None}
+        now = self._clock()
+        settled = time.monotonic() - self._began > _SINK_IDLE_S
+        for name, progress in self.sinks():
+            known = lasting.get(name)
+            if progress.failing is not None and known is None:
+                fields: dict[str, str | bool] = {"sink": name, "reason": progress.failing}
+                self.engine.trouble(Kind.SINK, Trouble(f"{name}-{now:.3f}", now, None, fields))
+            elif progress.failing is None and known is not None and (progress.delivered or settled):
+                self.engine.trouble(Kind.SINK, replace(known, ended=now))
+
+    async def _tell(self) -> None:
+        """Write what is untold into the book: durable before anybody hears of it."""
+        if not self._untold:
+            return
+        changes = self._untold
+        await self._book.tell([(change, change_text(change)) for change in changes])
+        self._untold = []
+        for change in changes:
+            if change.kind is not Kind.HOOK:
+                log.info("alert", state=change.state.value, rule=change.rule, group=change.group, muted=change.muted)
+        self.tally.changes += len(changes)
+        self.told()
+
+    async def _save(self) -> None:
+        """Save what the engine knows, and up to where nothing has to be read again."""
+        states = await asyncio.to_thread(self.engine.dump, self._read)
+        saved = min(self.engine.waiting, default=self._read + 1) - 1
+        await self._book.save(states, READER, saved)
+        self._saved = saved
+        self._save_at = time.monotonic() + _SAVE_EVERY_S
+        self.tally.groups, self.tally.evicted = self.engine.groups, self.engine.evicted
+
+    async def _trying(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do something again and again until the store lets it."""
+        backoff = Backoff(0.5, 15.0)
+        while True:
+            try:
+                answer = await work()
+            except StoreError as error:
+                if not self._failing:
+                    log.warning("alerts wait: the store does not answer", reason=str(error))
+                self._failing = True
+                await asyncio.sleep(backoff.next_s())
+            else:
+                if self._failing:
+                    log.info("alerts are judged again")
+                self._failing = False
+                return answer
+
+
+def open_alerts(config: Config, store: SqliteStore, book: AlertBook) -> tuple[Lookout, ...]:
+    """Return what judges the rules of the configuration, nothing when there are none."""
+    wanted = rules(config.alerts)
+    return (Lookout(wanted, [pbx.name for pbx in config.pbx], store, book),) if wanted else ()
+
+
+def _ended(change: Change, at: datetime) -> Change:
+    """Return the end of an alert whose rule is no longer there."""
+    return replace(
+        change,
+        id=f"{change.alert_id}-{State.CLEARED}",
+        state=State.CLEARED,
+        at=at,
+        detail="the rule is no longer in the configuration",
+    )
