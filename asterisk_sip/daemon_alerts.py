@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 Sinks = Callable[[], Iterable[tuple[str, Progress]]]
 
-READER = "alerts of rules"  # no sink has such a name
+READER = "alerts:rules"  # no sink has such a name
 
 _AT_ONCE = 500
 _SLICE = 50  # records between two turns of the loop
