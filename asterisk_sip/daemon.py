@@ -18,7 +18,7 @@ from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config
 from asterisk_sip.config_nats import CollectorConfig
-from asterisk_sip.daemon_alerts import open_alerts
+from asterisk_sip.daemon_alerts import Alarms
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive
@@ -30,7 +30,6 @@ from asterisk_sip.errors import ConfigError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.privacy import private
 from asterisk_sip.sources.journal import Journal
-from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
@@ -93,10 +92,8 @@ async def _serve(
     *,
     load: Load | None,
 ) -> None:
-    alerts = open_alerts(config, store, AlertBook(store))
-    couriers = watch.couriers = open_sinks(config, store, alerts)
-    for lookout in alerts:
-        lookout.sinks = couriers.progress
+    alarms = Alarms(config, store)
+    couriers = watch.couriers = open_sinks(config, store, alarms.readers)
 
     def stored(records: list[CallRecord]) -> None:
         couriers.wake()
@@ -114,6 +111,7 @@ async def _serve(
     limits = Limits(open_calls=config.records.max_open_calls, age_s=config.records.max_call_age_s)
     stop = stop_event()
     couriers.start()
+    alarms.start(couriers)
     async with asyncio.TaskGroup() as rooms:
         sources: list[Source] = []
         for pbx in config.pbx:
@@ -145,6 +143,7 @@ async def _serve(
             with contextlib.suppress(asyncio.CancelledError):
                 await task
     await couriers.stop(config.delivery.drain_s)
+    await alarms.stop(config.delivery.drain_s)
     counters = pipeline.counters
     log.info("stopped", events=counters.events, calls=counters.calls, records=counters.records)
 

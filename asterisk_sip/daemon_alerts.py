@@ -23,9 +23,11 @@ from asterisk_sip.alerts.engine_past import trouble_of
 from asterisk_sip.alerts.model import Change, Kind, Rule, State, change_of, change_text
 from asterisk_sip.config import Config
 from asterisk_sip.config_alerts import rules
+from asterisk_sip.daemon_alert_targets import open_targets
 from asterisk_sip.daemon_alerts_past import learn
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff
+from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.hand_over import Progress
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.base import Gap
@@ -240,10 +242,29 @@ class Lookout:
                 return answer
 
 
-def open_alerts(config: Config, store: SqliteStore, book: AlertBook) -> tuple[Lookout, ...]:
-    """Return what judges the rules of the configuration, nothing when there are none."""
-    wanted = rules(config.alerts)
-    return (Lookout(wanted, [pbx.name for pbx in config.pbx], store, book),) if wanted else ()
+class Alarms:
+    """The rules of a configuration at work, and the targets that are told. Without rules nothing is at work."""
+
+    def __init__(self, config: Config, store: SqliteStore) -> None:
+        """Make them. Raises ConfigError for a target that cannot be made."""
+        wanted, names = rules(config.alerts), config.alert_target.names
+        book = AlertBook(store, delivers=bool(names))
+        self.readers = (Lookout(wanted, [pbx.name for pbx in config.pbx], store, book),) if wanted else ()
+        self._targets = open_targets(config, store, book, {rule.name: rule for rule in wanted}) if names else None
+
+    def start(self, sinks: Couriers) -> None:
+        """Begin to tell; who reads the spool is begun with the sinks."""
+        for lookout in self.readers:
+            lookout.sinks = sinks.progress
+            if self._targets is not None:
+                lookout.told = self._targets.wake
+        if self._targets is not None:
+            self._targets.start()
+
+    async def stop(self, drain_s: float) -> None:
+        """Let what was told reach its targets, for so many seconds; the rest waits in the book."""
+        if self._targets is not None:
+            await self._targets.stop(drain_s)
 
 
 def _ended(change: Change, at: datetime) -> Change:
