@@ -111,7 +111,7 @@ class NoticeConfig(Section):
     lang: Language = "en"
     text_template: FilePath | None = None
     html_template: FilePath | None = None
-    group_wait_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 2.0
+    group_wait_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 1.0
     group_interval_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     group_max: int = Field(50, ge=1, le=500)
     expire_h: Annotated[float, Field(gt=0, le=8_784, allow_inf_nan=False)] = 24.0

@@ -23,6 +23,7 @@ def look(tree: Table, findings: Findings) -> None:
         let_in = tables(web if isinstance(web, dict) else {}, kind)
         _distinct(((("web", kind, number), one) for number, one in let_in), findings, stems=False)
     _distinct_patterns(tree, findings)
+    _known_targets(tree, findings)
 
 
 def tables(tree: Table, key: str) -> Iterator[tuple[int, Table]]:
@@ -72,3 +73,14 @@ def _distinct_patterns(tree: Table, findings: Findings) -> None:
             if pattern in seen:
                 findings.fault(("trunk", number, "endpoints", place), f"is already in trunk[{seen[pattern]}]")
             seen.setdefault(pattern, number)
+
+
+def _known_targets(tree: Table, findings: Findings) -> None:
+    """Tell of rules that name a target which is not there: they would be told to nobody."""
+    names = [table["name"] for _, table in _entries(tree, "alert_target") if isinstance(table.get("name"), str)]
+    for number, alert in tables(tree, "alerts"):
+        targets = alert.get("targets")
+        for place, name in enumerate(targets if isinstance(targets, list) else ()):
+            if isinstance(name, str) and name not in names:
+                there = ", ".join(names) or "none"
+                findings.fault(("alerts", number, "targets", place), f"names no [[alert_target]]; there is: {there}")

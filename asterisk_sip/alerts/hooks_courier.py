@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class HookCourier(Courier):
         self._queue = queue
         self._composer = composer
         self._bucket = Bucket(self._manners.per_minute, self._manners.burst)
-        self._sent_at: datetime | None = None
+        self._sent_s = -math.inf
+        self._first = (0, 0.0)  # the position that waits longest, and since when
         self._missed = 0
         self._log = log.bind(target=name)
 
@@ -78,7 +80,7 @@ class HookCourier(Courier):
             self._news.clear()
             await self._skip_what_is_too_much()
             waiting = await self._queue.deliveries(self._cursor.position, self._manners.group_max)
-            wait_s = self._wait_s(self._mine(waiting))
+            wait_s = self._wait_s(waiting)
             if wait_s <= 0 or self._last_round:
                 return waiting
             try:
@@ -86,11 +88,16 @@ class HookCourier(Courier):
             except TimeoutError:
                 continue
 
-    def _wait_s(self, changes: Sequence[Change]) -> float:
+    def _wait_s(self, waiting: Sequence[Delivery]) -> float:
+        """Return for how many seconds what waits is to wait still."""
+        changes = self._mine(waiting)
         if not changes:
             return 0.0
-        of_group = group_wait_s(changes, self._sent_at, self._clock.now(), self._manners)
-        return max(of_group, self._bucket.wait_s(self._clock.monotonic_s()))
+        now_s = self._clock.monotonic_s()
+        if self._first[0] != waiting[0].position:
+            self._first = waiting[0].position, now_s
+        of_group = group_wait_s(changes, now_s - self._first[1], now_s - self._sent_s, self._manners)
+        return max(of_group, self._bucket.wait_s(now_s))
 
     async def _wanted(self, deliveries: list[Delivery]) -> list[Delivery]:
         """Return the notice of a batch of changes."""
@@ -100,7 +107,7 @@ class HookCourier(Courier):
         id_, text = await self._composer.compose(changes, self._missed)
         self._missed = 0
         self._bucket.take(self._clock.monotonic_s())
-        self._sent_at = self._clock.now()
+        self._sent_s = self._clock.monotonic_s()
         last = deliveries[-1].position
         return [Delivery(last, "notice", id_, text, repeated=last <= self._cursor.offered)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from asterisk_sip.alerts.model import Change, Severity, State
 
@@ -19,7 +18,7 @@ class Manners:
     wait the oldest are not told, only how many they were.
     """
 
-    group_wait_s: float = 2.0
+    group_wait_s: float = 1.0
     group_interval_s: float = 30.0
     group_max: int = 50
     per_minute: float = 20.0
@@ -53,15 +52,14 @@ class Bucket:
         self._filled_s = max(now_s, self._filled_s or now_s)
 
 
-def group_wait_s(changes: Sequence[Change], sent_at: datetime | None, now: datetime, manners: Manners) -> float:
-    """Return for how many more seconds changes wait for others to be told with them; ``sent_at``: the last notice.
+def group_wait_s(changes: Sequence[Change], waited_s: float, quiet_s: float, manners: Manners) -> float:
+    """Return for how many more seconds changes wait for others to be told with them.
 
-    Records that match a hook wait for nobody.
+    ``waited_s``: how long the first of them waits already, ``quiet_s``: how long ago the last notice was. Records that
+    match a hook wait for nobody.
     """
     if not changes or len(changes) >= manners.group_max or any(each.state is State.HOOK for each in changes):
         return 0.0
-    wait_s = manners.group_wait_s - (now - min(each.at for each in changes)).total_seconds()
     urgent = any(each.state is State.FIRED and each.severity is Severity.CRITICAL for each in changes)
-    if sent_at is not None and not urgent:
-        wait_s = max(wait_s, manners.group_interval_s - (now - sent_at).total_seconds())
-    return min(max(0.0, wait_s), max(manners.group_wait_s, manners.group_interval_s))
+    of_interval = 0.0 if urgent else manners.group_interval_s - quiet_s
+    return max(0.0, manners.group_wait_s - waited_s, of_interval)

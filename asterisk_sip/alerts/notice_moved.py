@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from asterisk_sip.alerts.rules_fields import PREFIX_DIGITS, prefix_of
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.catalog import disposition
 
@@ -15,7 +16,6 @@ MOST = 3
 LEAST_SHARE = 0.05
 """What moved by less than this part of all failed attempts is not told."""
 _OF_ONE_PREFIX = 0.6
-_PREFIX_DIGITS = 4
 
 
 class Spot(NamedTuple):
@@ -58,7 +58,12 @@ def spots(records: Iterable[CallRecord], since: datetime, until: datetime) -> Co
             if at is None or not since <= at < until or not disposition(attempt.disposition).failed:
                 continue
             number = attempt.dialled or record.dialled
-            spot = Spot(attempt.trunk or "", attempt.sip.code or 0, attempt.disposition, _prefix(number or ""))
+            spot = Spot(
+                attempt.trunk or "",
+                attempt.sip.code or 0,
+                attempt.disposition,
+                prefix_of(number or "", PREFIX_DIGITS) or "",
+            )
             counts[spot] += record.count
     return counts
 
@@ -101,10 +106,3 @@ def _narrowed(move: Move, now: Counter[Spot], before: Counter[Spot]) -> Move:
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
-
-
-def _prefix(number: str) -> str:
-    """Return the first digits of a number, as the field ``prefix`` of rules has them; nothing for what is no number."""
-    sign = next((sign for sign in ("+", "00") if number.startswith(sign)), "")
-    digits = number.removeprefix(sign)[:_PREFIX_DIGITS]
-    return ("+" if sign else "") + digits if len(digits) == _PREFIX_DIGITS and digits.isdecimal() else ""

@@ -100,13 +100,14 @@ def _group_of(grouping: Callable[[int | None, str], str]) -> Getter:
 
 def _prefix(digits: int) -> Getter:
     def get(call: Json, attempt: Json | None) -> Any:
-        return _prefix_of(_dialled(call, attempt), digits)
+        return prefix_of(_dialled(call, attempt), digits)
 
     return get
 
 
 @lru_cache(4096)
-def _prefix_of(number: str, digits: int) -> str | None:
+def prefix_of(number: str, digits: int) -> str | None:
+    """Return so many digits of a number, and the sign of an international one; None for what has not so many."""
     for sign in _INTERNATIONAL:
         if number.startswith(sign):
             number = "+" + number.removeprefix(sign)
