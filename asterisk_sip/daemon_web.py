@@ -18,8 +18,9 @@ from asterisk_sip.retry import Backoff
 from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.web.access import Gate
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.operations import Program
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 
 log = structlog.get_logger(__name__)

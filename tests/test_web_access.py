@@ -24,10 +24,11 @@ from asterisk_sip.password import Hash, hashed, token
 from asterisk_sip.stores.base import Batch
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web.access import Gate, Rules
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.login import inside
 from asterisk_sip.web.origin import Place
 from asterisk_sip.web.proof import Known
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.sessions import Sessions
 from asterisk_sip.web.shelf import Shelf
 from asterisk_sip.web.throttle import Throttle

@@ -27,8 +27,9 @@ from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web import openapi, parameters
 from asterisk_sip.web.api import ENDPOINTS, Endpoint
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.problems import ProblemError
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 
 from .call_records import BEGAN, BUSY, abandoned, answered, failed, rescued

@@ -14,8 +14,9 @@ from asterisk_sip.calls.model import CallRecord, SipStatus
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.stores.base import Batch
 from asterisk_sip.stores.sqlite import SqliteStore
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.pages import PAGES
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 from asterisk_sip.web.words import words
 

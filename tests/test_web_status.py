@@ -22,8 +22,9 @@ from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.spool import Cursor
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web import live
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.operations import Program
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 from asterisk_sip.web.show import lasted
 

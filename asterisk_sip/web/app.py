@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from http import HTTPStatus
 
 import structlog
@@ -17,6 +16,7 @@ from .api import ENDPOINTS, PREFIX, SHELF
 from .live import READERS, Readers, end_streams
 from .memo import MEMO, Memo
 from .problems import ProblemError, problem
+from .server import heard
 from .shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_CLOSE_S = 2.0
 _WORTH_COMPRESSING = 1024
 _LARGEST_BODY = 65_536
 
@@ -45,7 +44,7 @@ def application(
 
     Without a ``gate`` everybody on this machine is let in. ``program`` is what runs beside it, None when nothing does.
     """
-    app = web.Application(middlewares=[_errors, access.guard, _etag], client_max_size=_LARGEST_BODY)
+    app = web.Application(middlewares=[heard, _errors, access.guard, _etag], client_max_size=_LARGEST_BODY)
     app[SHELF] = shelf
     app[access.GATE] = gate or access.Gate(access.Rules())
     app[READERS] = Readers()
@@ -72,22 +71,10 @@ def application(
     return app
 
 
-async def listen(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> web.AppRunner:
-    """Serve an application at an address, by TLS if told how. Raises OSError when the address cannot be had."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner
-
-
 async def _safe(_request: web.Request, response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)  # a page has a policy of its own
-    response.headers.setdefault("Cache-Control", "no-cache")
+    response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers.pop("Server", None)
 
 

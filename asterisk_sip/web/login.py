@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from http import HTTPStatus
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from .access import GATE
 from .problems import ProblemError
 from .visitor import visitor_of
 
+_FORM_S = 10.0
 _FORM = "application/x-www-form-urlencoded"
 _INSIDE = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
@@ -30,7 +32,12 @@ async def log_in(request: web.Request) -> web.Response:
     """Take name and password; lead on to where the reader wanted to go."""
     if request.content_type != _FORM:
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the login takes {_FORM}")
-    gate, form = request.app[GATE], await request.post()
+    try:
+        async with asyncio.timeout(_FORM_S):
+            form = await request.post()
+    except TimeoutError:
+        raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "the form did not come") from None
+    gate = request.app[GATE]
     name, password, target = (str(form.get(key, "")) for key in ("name", "password", "next"))
     target = inside(target)
     try:

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web.access import Gate, Rules
-from asterisk_sip.web.app import application, listen
+from asterisk_sip.web.app import application
 from asterisk_sip.web.operations import Program
+from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 
 
