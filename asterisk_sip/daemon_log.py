@@ -75,6 +75,18 @@ class Repeats:
         return event
 
 
+class Stderr:
+    """Writes lines to stderr. A log that cannot be written (a full disk, a reader that is gone) stops nothing."""
+
+    def msg(self, line: str) -> None:
+        """Write a line, if that is possible."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
 THRESHOLD = Threshold()
 
 
@@ -96,7 +108,7 @@ def set_up_log(config: LogConfig) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: Stderr(),
         cache_logger_on_first_use=True,
     )
     logging.getLogger("panoramisk").setLevel(logging.CRITICAL)  # our own source tells what it would tell

@@ -21,6 +21,7 @@ from asterisk_sip.desk import NEWS, Counters, Desk, Inbox, Item
 from asterisk_sip.desk_backfill import Filled
 from asterisk_sip.desk_gaps import Listening
 from asterisk_sip.errors import StoreError
+from asterisk_sip.pipeline_clock import Clocks
 from asterisk_sip.retry import Backoff
 from asterisk_sip.stores.base import Batch, OpenCall, Store
 
@@ -170,14 +171,17 @@ class Pipeline:
 
     async def _tick(self) -> None:
         expire_at = listened_at = save_at = 0.0
+        clocks = Clocks()
         while True:
             await asyncio.sleep(TICK_S)
             now, ticks = self.clock(), time.monotonic()
+            clocks.own(now, ticks)
             if ticks >= save_at:
                 save_at = ticks + LOOK_FOR_UNSAVED_S
                 self._save_open(now, SAVE_EVERY_S)
             for desk in self.desks:
                 self._waiting.gaps += desk.listening.tick(now)
+                clocks.pbx(desk.pbx, desk.clock_ahead_s)
                 settled = desk.board.due(ticks)
                 if settled:
                     self._close(desk, settled)

@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from asterisk_sip import pipeline
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings
+from asterisk_sip.pipeline_clock import Clocks
 from asterisk_sip.stores.base import CallQuery
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -44,3 +46,24 @@ async def test_only_a_call_that_was_silent_for_long_is_given_up(
     [record] = await store.calls(CallQuery())
     assert record.partial
     await store.close()
+
+
+def test_a_clock_that_is_set_is_told_once_and_one_that_is_slewed_is_not() -> None:
+    clocks = Clocks()
+    with capture_logs() as told:
+        for number in range(1_000):
+            clocks.own(now=1_800_000_000 + number * 0.201, ticks=number * 0.2)  # half a percent too fast
+        clocks.own(now=1_800_003_800, ticks=200.0)
+        clocks.own(now=1_800_003_800.2, ticks=200.2)
+        clocks.own(now=1_800_000_200, ticks=200.4)
+    assert [round(line["by_s"], -2) for line in told] == [3600.0, -3600.0]
+
+
+def test_a_pbx_whose_clock_is_apart_is_told_once_until_they_agree_again() -> None:
+    clocks = Clocks()
+    with capture_logs() as told:
+        for ahead_s in (-0.1, 61.0, 62.0, 59.0, 31.0, 3.0, -0.2, -7200.0, -7199.0):
+            clocks.pbx("pbx1", ahead_s)
+        clocks.pbx("pbx2", 3_600.0)
+    words = [(line["pbx"], line.get("ahead_s")) for line in told]
+    assert words == [("pbx1", 61.0), ("pbx1", None), ("pbx1", -7200.0), ("pbx2", 3600.0)]
