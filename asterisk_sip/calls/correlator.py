@@ -236,7 +236,10 @@ class Correlator(InFlight):
         return []
 
     def _picked_up(self, event: ev.DialEnded) -> None:
-        """A telephone took a call that rang at another: its channel, which nobody dialled, has the other's place."""
+        """A telephone took a call that rang at another: its channel, which nobody dialled, has the other's place.
+
+        The leg that rang has no DialEnd of its own, and its Hangup may come first (main/features.c ``ast_do_pickup``).
+        """
         if event.source is None or event.status != "ANSWER":
             return
         dialer, answers = event.source.uniqueid, event.dest.uniqueid
@@ -244,7 +247,7 @@ class Correlator(InFlight):
         if rung is None or own is None or rung is own or own.try_of(answers) is not None:
             return
         place = next((attempt for attempt in reversed(rung.tries) if attempt.dialer == dialer), None)
-        if place is not None and not place.over:
+        if place is not None and place.answered_at is None and place.dial_status is None:
             place.move("end", event.at)
             self._same_call(rung, own)
             rung.legs[answers].dialled_by_us = True
