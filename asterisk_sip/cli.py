@@ -21,6 +21,7 @@ VERBS = {
     "calls": ("cli_read", "Show recorded calls, the newest first."),
     "tail": ("cli_read", "Show the newest calls, then each call as it is recorded."),
     "gaps": ("cli_gaps", "Show when a PBX was not heard, and how complete the records are."),
+    "alerts": ("cli_alerts", "Show rules and what fired, try rules on the past, send samples, silence."),
     "kpi": ("cli_kpi", "Show ASR, NER, SER, SEER, ISA, rescue rate, delays and what failures are made of."),
     "export": ("cli_export", "Write recorded calls into a file: CSV, JSON lines or Parquet."),
     "purge": ("cli_purge", "Erase every record in which a number occurs; without --yes only say what would be."),

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "privacy": BELOW | {"config"},
     "check": BELOW | {"sources", "config"},
     "demo": BELOW | {"sources", "config"},
-    "render": BELOW | {"check", "stores"},
+    "render": BELOW | {"check", "stores", "alerts"},
     "support": BELOW | {"config", "sources", "stores"},
     "daemon": BELOW
     | {"config", "sources", "desk", "pipeline", "stores", "sinks", "alerts", "web", "privacy", "password"},

@@ -36,7 +36,8 @@ class Engine:
         self.time = -math.inf
         self._lag_s = lag_s
         self._judged = -1 << 62  # the last second that was
-        self._coming: list[tuple[float, str, int, Json]] = []  # a heap
+        self._coming: list[tuple[float, str, int, int, Json]] = []  # a heap
+        self._fed = 0
         self._wakes: list[int] = []  # a heap
         self._asked: set[int] = set()
         self._known = 0  # records up to this position were taken before a restart, but for those that waited
@@ -72,7 +73,7 @@ class Engine:
     @property
     def waiting(self) -> tuple[int, ...]:
         """The positions of the records that wait for their second."""
-        return tuple(position for _, _, position, _ in self._coming)
+        return tuple(position for _, _, _, position, _ in self._coming)
 
     def feed(self, call: Json, position: int = 0, now: float = math.inf) -> list[Change]:
         """Take a record; return what is told by it, and by the seconds that ended meanwhile.
@@ -88,7 +89,8 @@ class Engine:
         if at < self.time:
             self._count(at, call)
         else:
-            heappush(self._coming, (at, call["id"], position, call))
+            self._fed += 1
+            heappush(self._coming, (at, call["id"], self._fed, position, call))
             changes += self._advance(at - self._lag_s)
         return changes
 
@@ -123,7 +125,7 @@ class Engine:
             if coming and coming[0][0] < second:
                 if coming[0][0] > to:
                     break
-                at, _, _, call = heappop(coming)
+                at, _, _, _, call = heappop(coming)
                 self._count(at, call)
             elif second <= to:
                 heappop(wakes)

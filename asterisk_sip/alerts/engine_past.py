@@ -6,12 +6,39 @@ number dialled, say) such a call lacks: a rule that asks for it does not see it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from asterisk_sip.calls.model import isoformat
 
 from .engine_heard import Trouble
+from .model import Change, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One time that a rule would have fired; ``cleared`` is None when it had not cleared at the end."""
+
+    fired: Change
+    cleared: Change | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What a rule would have told of a time, oldest first; of a hook, each record. ``records`` were looked at.
+
+    ``counted_only``: so many answered calls are known by the minute only, and by few fields.
+    """
+
+    rule: Rule
+    since: datetime
+    until: datetime
+    episodes: tuple[Episode, ...]
+    hooked: tuple[Change, ...]
+    records: int
+    counted_only: int
+    gaps: int
 
 
 class Counted(Protocol):

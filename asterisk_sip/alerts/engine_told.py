@@ -11,10 +11,8 @@ from .engine_value import UNITS, Judged
 from .model import Change, Kind, Rule, State
 from .rules_fields import canonical
 
-_ASKED = {name: name for name in ("code", "class", "trunk", "endpoint", "outcome", "disposition", "pbx")} | {
-    "caller.number": "number",
-    "dialled": "number",
-}
+_ALIKE = ("code", "class", "trunk", "endpoint", "outcome", "disposition", "fault", "country", "pbx")
+_ASKED = {name: name for name in _ALIKE} | {"caller.number": "number", "dialled": "number"}
 """Fields that calls can be asked by, and the parameter of each; see ``web.api``."""
 
 

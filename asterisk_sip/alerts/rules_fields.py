@@ -21,7 +21,7 @@ Getter = Callable[[Json, Json | None], Any]
 PREFIX_DIGITS = 4
 """How many digits ``prefix`` has; ``prefix1`` to ``prefix9`` have as many as they say."""
 
-_INTERNATIONAL = ("+", "00")
+_INTERNATIONAL = ("+", "00", "011")  # as in stores.countries
 _LONGEST_CALLING_CODE = 3
 
 RESULTS = frozenset({"code", "class", "cause", "disposition", "outcome", "fault", "grade", "released_by", "phrase"})
@@ -137,7 +137,7 @@ def _dialled(call: Json, attempt: Json | None) -> str:
 
 @cache
 def _calling_codes() -> dict[str, str]:
-    """ITU-T E.164 country codes. Several countries share some: +1 is the North American plan, +44, +7 and so on."""
+    """ITU-T E.164 country codes. What many countries share keeps its digits: +1, +7."""
     return {row["code"]: row["country"] for row in rows("calling_codes")}
 
 
