@@ -37,13 +37,13 @@ def web(
     """
     from asterisk_sip import daemon_log
     from asterisk_sip.config import LogConfig
-    from asterisk_sip.daemon_access import certificate
+    from asterisk_sip.daemon_access import certificate, gate_of
     from asterisk_sip.daemon_web import serve
 
     asked = _asked(config, host, port)
     place = store_place(config, store)
     daemon_log.set_up_log(LogConfig())
-    asyncio.run(serve(place, (), asked, certificate(asked)))
+    asyncio.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked)))
 
 
 def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig:

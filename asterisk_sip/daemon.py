@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -59,10 +59,10 @@ async def run(
         async with (
             journal_kept(config.journal) as journal,
             kept(config, store),
-            beside(config, watch, demo=demo),
+            beside(config, watch, demo=demo) as of_web,
             _telling(config, watch),
         ):
-            await _serve(config, store, journal, watch, on_stored, load=load)
+            await _serve(config, store, journal, watch, on_stored, of_web=of_web, load=load)
     finally:
         await store.close()
 
@@ -76,9 +76,9 @@ async def _collect(config: Config, collector: CollectorConfig, load: Load | None
     watch = Watch(config)
     async with (
         kept(config),
-        beside(config, watch),
+        beside(config, watch) as of_web,
         alive(watch.status),
-        reloaded(config, load, {"log.level": log_level}),
+        reloaded(config, load, {"log.level": log_level, **of_web}),
     ):
         await daemon_nats.collect(config, collector, watch, stop_event())
 
@@ -90,6 +90,7 @@ async def _serve(
     watch: Watch,
     on_stored: Callable[[list[CallRecord]], None] | None,
     *,
+    of_web: Mapping[str, Prepare],
     load: Load | None,
 ) -> None:
     alarms = Alarms(config, store)
@@ -130,7 +131,7 @@ async def _serve(
         watch.phase = "running"
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
         rules: Prepare = partial(_rules, watch)
-        takers: dict[str, Prepare] = {"log.level": log_level, "trunk": rules, "override": rules}
+        takers: dict[str, Prepare] = {"log.level": log_level, "trunk": rules, "override": rules, **of_web}
         async with alive(watch.status), reloaded(config, load, takers):
             await stop.wait()
             watch.phase = "stopping"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from asterisk_sip.config import Config
 from asterisk_sip.config_types import is_loopback
 from asterisk_sip.config_web import WebConfig, WebToken, WebUser
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.password import Hash
-from asterisk_sip.web.access import Rules
+from asterisk_sip.web.access import Gate, Rules
 from asterisk_sip.web.origin import Place
 from asterisk_sip.web.proof import Known
 
@@ -32,6 +33,31 @@ def rules(config: WebConfig) -> Rules:
         admins=frozenset(proxy.admins if proxy else ()),
         lifetime_s=config.session_hours * 3_600.0,
     )
+
+
+TAKEN = ("web.user", "web.token", "web.proxy", "web.names", "web.session_hours")
+"""The keys that can change while pages are served."""
+
+
+def gate_of(config: WebConfig) -> Gate:
+    """Return what lets them in."""
+    return Gate(rules(config))
+
+
+def taker(gate: Gate, served: WebConfig) -> Callable[[Config], Callable[[], None]]:
+    """Return what prepares to let in whom another configuration lets in, at the address that is served now.
+
+    What it returns raises ConfigError when that address would be open to everybody.
+    """
+
+    def prepare(config: Config) -> Callable[[], None]:
+        new = rules(config.web.model_copy(update={"host": served.host}))
+        if new.open and not is_loopback(served.host):
+            reason = f"{served.host} is served until a restart, and would be open to everybody"
+            raise ConfigError("the configuration", [("web", reason)])
+        return lambda: gate.take(new)
+
+    return prepare
 
 
 class Certificate:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
 import structlog
 from pydantic import BaseModel
@@ -88,12 +89,13 @@ def _differences(path: str, old: object, new: object) -> Iterator[str]:
 
 def _with(old: Config, new: Config, names: set[str]) -> Config:
     """Return the old configuration with some keys, or tables, of the new one."""
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for name in names:
         table, _, key = name.partition(".")
         values[table] = getattr(new, table)
         if key:
-            values[table] = getattr(old, table).model_copy(update={key: getattr(getattr(new, table), key)})
+            before = values.get(table, getattr(old, table))
+            values[table] = before.model_copy(update={key: getattr(getattr(new, table), key)})
     return old.model_copy(update=values)
 
 

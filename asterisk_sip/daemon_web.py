@@ -12,7 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.config import Config
 from asterisk_sip.config_web import WebConfig
-from asterisk_sip.daemon_access import Certificate, certificate, rules
+from asterisk_sip.daemon_access import TAKEN, Certificate, certificate, gate_of, taker
+from asterisk_sip.daemon_reload import Prepare
 from asterisk_sip.errors import ConfigError, LinkLostError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources.keeper import address_had
@@ -30,17 +31,22 @@ _RENEW_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def beside(config: Config, program: Program, *, demo: bool = False) -> AsyncIterator[None]:
-    """Serve the store of the configuration as long as the body runs, when the configuration wants it."""
+async def beside(config: Config, program: Program, *, demo: bool = False) -> AsyncIterator[dict[str, Prepare]]:
+    """Serve the store of the configuration as long as the body runs, when the configuration wants it.
+
+    Gives what can be taken from another configuration meanwhile, by key.
+    """
     if not config.web.enabled:
-        yield
+        yield {}
         return
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
-    shown = certificate(config.web)
-    serving = asyncio.create_task(serve(place, names, config.web, shown, program, demo=demo), name="web")
+    shown, gate = certificate(config.web), gate_of(config.web)
+    serving = asyncio.create_task(
+        serve(place, names, config.web, gate, shown=shown, program=program, demo=demo), name="web"
+    )
     try:
-        yield
+        yield dict.fromkeys(TAKEN, taker(gate, config.web))
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -50,9 +56,10 @@ async def serve(
     place: StorePlace,
     pbxs: tuple[str, ...],
     config: WebConfig,
+    gate: Gate,
+    *,
     shown: Certificate | None = None,
     program: Program | None = None,
-    *,
     demo: bool = False,
 ) -> None:
     """Serve a store, and what runs beside it, until cancelled.
@@ -62,11 +69,10 @@ async def serve(
     shelf = Shelf(lambda: place.store(readonly=True), pbxs)
     host, port = config.host, config.port
     tls = shown.context if shown else None
-    let_in = rules(config)
 
     async def bind() -> web.AppRunner:
         try:
-            app = application(shelf, Gate(let_in), program, demo=demo, with_metrics=config.metrics)
+            app = application(shelf, gate, program, demo=demo, with_metrics=config.metrics)
             return await listen(app, host, port, tls)
         except OSError as error:
             raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error

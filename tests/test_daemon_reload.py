@@ -14,6 +14,7 @@ import pytest
 from asterisk_sip.config import Config, load
 from asterisk_sip.daemon_reload import Reloading, changed
 from asterisk_sip.errors import ConfigError
+from asterisk_sip.password import hashed
 
 from .played import Site, played
 
@@ -112,6 +113,12 @@ async def test_a_running_program_takes_rules_and_level_tells_what_waits_and_surv
                 if counted in (await site.get("/metrics"))[2]:
                     break
                 await asyncio.sleep(0.05)
+        users = f'[[web.user]]\nname = "alice"\npassword_hash = "{hashed("correct horse battery")}"\n\n'
+        told = await edited.change("[store]", f"{users}[store]", "configuration reloaded")
+        assert told["changed"] == ["web.user"]
+        assert (await site.get("/metrics"))[0] == 401
+        told = await edited.change(users, "", "configuration reloaded")
+        assert (await site.get("/metrics"))[0] == 200
         told = await edited.change("[store]", "[store]\nflush_ms = 7", "these changes wait for a restart")
         assert told["keys"] == ["store.flush_ms"]
         told = await edited.change("[web]", "[web]\ncolour = 1", "configuration not reloaded: the running one stays")

@@ -17,8 +17,9 @@ import pytest
 import trustme
 from aiohttp import web
 
+from asterisk_sip.config import Config
 from asterisk_sip.config_web import WebConfig
-from asterisk_sip.daemon_access import certificate, rules
+from asterisk_sip.daemon_access import certificate, rules, taker
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.password import Hash, hashed, token
 from asterisk_sip.stores.base import Batch
@@ -63,6 +64,7 @@ class Door:
     url: str
     session: aiohttp.ClientSession
     clock: list[float]
+    gate: Gate
     changed: list[str] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **how: Any) -> aiohttp.ClientResponse:
@@ -100,7 +102,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     async def build(let_in: Rules) -> Door:
         shelf = Shelf(lambda: SqliteStore(path, readonly=True))
         clock = [1_000.0]
-        app = application(shelf, Gate(let_in, lambda: clock[0]))
+        gate = Gate(let_in, lambda: clock[0])
+        app = application(shelf, gate)
         changed: list[str] = []
 
         async def change(request: web.Request) -> web.Response:
@@ -115,7 +118,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
         session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         left.extend((shelf.close, runner.cleanup, session.close))
         host, port = runner.addresses[0]
-        return Door(f"http://{host}:{port}", session, clock, changed)
+        return Door(f"http://{host}:{port}", session, clock, gate, changed)
 
     yield build
     for close in reversed(left):
@@ -350,6 +353,32 @@ async def test_a_stream_ends_with_the_session_of_its_reader(opened: Opened) -> N
         assert b"retry" in await response.content.readline()
         door.clock[0] += USERS.lifetime_s
         await response.content.read()
+
+
+async def test_other_rules_hold_at_once_and_end_the_sessions_of_who_is_gone_or_changed(opened: Opened) -> None:
+    door = await opened(USERS)
+    bob, alice = {"Cookie": await door.cookie("bob")}, {"Cookie": await door.cookie("alice")}
+    grafana = {"Authorization": f"Bearer {TOKEN}"}
+    for known in (bob, alice, grafana):
+        assert (await door.ask("GET", "/change", headers=known)).status == 200
+    door.gate.take(Rules(users={"alice": ALICE, "bob": replace(BOB, hash=cheap("another password"))}))
+    assert (await door.ask("GET", "/change", headers=alice)).status == 200
+    for gone in (bob, grafana):
+        assert (await door.ask("GET", "/change", headers=gone)).status == 401
+    assert (await door.log_in("bob", "another password")).status == 303
+
+
+def test_an_address_that_others_reach_is_never_opened_to_everybody() -> None:
+    user = {"name": "alice", "password_hash": hashed(PASSWORD)}
+    served = WebConfig.model_validate({"host": "0.0.0.0", "user": (user,)})
+    gate = Gate(rules(served))
+    prepare = taker(gate, served)
+    without = Config.model_validate({"pbx": (), "collector": {"servers": ("127.0.0.1:4222",)}, "web": {}})
+    with pytest.raises(ConfigError, match="open to everybody"):
+        prepare(without)
+    prepare(without.model_copy(update={"web": served.model_copy(update={"session_hours": 1})}))()
+    assert gate.rules.lifetime_s == 3_600
+    assert gate.rules.place.anywhere
 
 
 def test_what_the_throttle_remembers_is_bounded() -> None:

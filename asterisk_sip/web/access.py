@@ -65,6 +65,15 @@ class Gate:
         self._secret = secrets.token_bytes(32)
         self._proved: dict[bytes, Known] = {}  # tokens that were right once, by their keyed digest: one for each hash
 
+    def take(self, rules: Rules) -> None:
+        """Let in whom these rules let in from now on. Whose entry is gone or changed has to log in again."""
+        same = {name for name, user in self.rules.users.items() if rules.users.get(name) == user}
+        tokens = list(rules.tokens.values())
+        self._sessions.end_all_but(same)
+        self._sessions.lifetime_s = rules.lifetime_s
+        self._proved = {digest: known for digest, known in self._proved.items() if known in tokens}
+        self.rules = rules
+
     async def visitor(self, request: web.Request) -> Visitor | None:
         """Return who asks, None for a stranger. Raises ProblemError for a token that is wrong."""
         if self.rules.open:
@@ -84,9 +93,13 @@ class Gate:
 
     def still(self, visitor: Visitor | None) -> bool:
         """Return whether somebody who was let in would be let in again: what lasts long asks now and then."""
-        return (
-            visitor is None or visitor.via != "session" or self._sessions.kept(visitor.key, self._clock()) is not None
-        )
+        if visitor is None or visitor.via == "open":
+            return self.rules.open
+        if visitor.via == "session":
+            return self._sessions.kept(visitor.key, self._clock()) is not None
+        if visitor.via == "token":
+            return any(known.name == visitor.name for known in self._proved.values())
+        return self.rules.header is not None
 
     async def log_in(self, request: web.Request, name: str, password: str) -> str | None:
         """Begin a session and return its id; None for a wrong name or password. Raises ProblemError (429): wait."""

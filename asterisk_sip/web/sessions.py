@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass
 
 from .visitor import Role
@@ -48,6 +49,11 @@ class Sessions:
         """Return the session that is kept under a key, None when it is over."""
         session = self._open.get(key)
         return session if session is not None and session.ends_at > now else None
+
+    def end_all_but(self, users: Container[str]) -> None:
+        """End the sessions of everybody but these."""
+        for key in [key for key, session in self._open.items() if session.user not in users]:
+            del self._open[key]
 
     def end(self, key: str) -> None:
         """End a session."""
