@@ -93,7 +93,7 @@ async def _serve(
     of_web: Mapping[str, Prepare],
     load: Load | None,
 ) -> None:
-    alarms = Alarms(config, store)
+    alarms = watch.alarms = Alarms(config, store)
     couriers = watch.couriers = open_sinks(config, store, alarms.readers)
 
     def stored(records: list[CallRecord]) -> None:
@@ -132,6 +132,8 @@ async def _serve(
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
         rules: Prepare = partial(_rules, watch)
         takers: dict[str, Prepare] = {"log.level": log_level, "trunk": rules, "override": rules, **of_web}
+        if alarms.readers:
+            takers["alerts"] = alarms.other_rules
         async with alive(watch.status), reloaded(config, load, takers):
             await stop.wait()
             watch.phase = "stopping"

@@ -81,6 +81,7 @@ class Lookout:
         self.tally = Tally()
         self.taken_up = False
         self._rules = tuple(wanted)
+        self._others: tuple[Rule, ...] | None = None  # rules to be taken next
         self._pbxs = tuple(pbxs)
         self._store = store
         self._book = book
@@ -107,6 +108,11 @@ class Lookout:
         """Say that something was recorded."""
         self._news.set()
 
+    def change(self, wanted: Sequence[Rule]) -> None:
+        """Judge by other rules, as soon as what was recorded so far is judged. What is in both keeps what it knows."""
+        self._others = tuple(wanted)
+        self._news.set()
+
     def finish(self) -> None:
         """Let ``run`` end as soon as everything is read."""
         self._last_round = True
@@ -120,6 +126,8 @@ class Lookout:
             full = await self._trying(self._round)
             if full:
                 continue
+            if self._others is not None:
+                await self._trying(self._change)
             if self._last_round:
                 await self._save()
                 return
@@ -140,17 +148,37 @@ class Lookout:
             for pbx in self._pbxs:  # until its own gap is told
                 fields: dict[str, str | bool] = {"pbx": pbx, "source": "companion", "blind": True, "reason": ""}
                 self.engine.trouble(Kind.GAP, Trouble(f"{pbx} restart", self.engine.time, now, fields))
-        await self._hear_gaps(timedelta(days=1))
-        firing = [change_of(entry.fired) for entry in await self._book.firing()]
-        orphans = self.engine.adopt(firing)
-        at = datetime.fromtimestamp(now, UTC)
-        self._untold += [_ended(change, at) for change in orphans]
-        learned = await learn([rule for rule in self._rules if rule.name in anew], self._store, at)
-        self.engine.load(learned)
-        log.info("alerts", rules=len(self._rules), firing=len(firing) - len(orphans), begin_anew=len(anew))
+        await self._begin(anew, now)
         await self._tell()
         await self._save()
         self.taken_up = True
+
+    async def _change(self) -> None:
+        """Put an engine with the other rules in the place of this one, which knows what the book has of it."""
+        assert self._others is not None  # noqa: S101  the caller looked
+        await self._tell()
+        await self._save()
+        states = await self._book.states()
+        before = self.engine, self._rules, self._gaps, self._read
+        self._rules, self._gaps, self._read = self._others, {}, self._saved
+        self.engine = Engine(self._rules, self._pbxs)
+        try:
+            await self._begin(self.engine.load(states), self._clock())
+        except BaseException:
+            self.engine, self._rules, self._gaps, self._read = before
+            raise
+        self._others = None
+
+    async def _begin(self, anew: Sequence[str], now: float) -> None:
+        """Let the rules take up what fires, and those that begin anew learn from the past."""
+        await self._hear_gaps(timedelta(days=1))
+        firing = [change_of(entry.fired) for entry in await self._book.firing()]
+        at = datetime.fromtimestamp(now, UTC)
+        learned = await learn([rule for rule in self._rules if rule.name in anew], self._store, at)
+        orphans = self.engine.adopt(firing)
+        self._untold += [_ended(change, at) for change in orphans]
+        self.engine.load(learned)
+        log.info("alerts", rules=len(self._rules), firing=len(firing) - len(orphans), begin_anew=len(anew))
 
     async def _round(self) -> bool:
         """Read and judge once; return whether there is more to read."""
@@ -248,23 +276,41 @@ class Alarms:
     def __init__(self, config: Config, store: SqliteStore) -> None:
         """Make them. Raises ConfigError for a target that cannot be made."""
         wanted, names = rules(config.alerts), config.alert_target.names
-        book = AlertBook(store, delivers=bool(names))
-        self.readers = (Lookout(wanted, [pbx.name for pbx in config.pbx], store, book),) if wanted else ()
-        self._targets = open_targets(config, store, book, {rule.name: rule for rule in wanted}) if names else None
+        self.book = AlertBook(store, delivers=bool(names))
+        self._rules = {rule.name: rule for rule in wanted}
+        self.readers = (Lookout(wanted, [pbx.name for pbx in config.pbx], store, self.book),) if wanted else ()
+        self.targets = open_targets(config, store, self.book, self._rules) if names else None
 
     def start(self, sinks: Couriers) -> None:
         """Begin to tell; who reads the spool is begun with the sinks."""
         for lookout in self.readers:
             lookout.sinks = sinks.progress
-            if self._targets is not None:
-                lookout.told = self._targets.wake
-        if self._targets is not None:
-            self._targets.start()
+            if self.targets is not None:
+                lookout.told = self.targets.wake
+        if self.targets is not None:
+            self.targets.start()
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules at work."""
+        return tuple(self._rules)
+
+    def other_rules(self, config: Config) -> Callable[[], None]:
+        """Prepare to judge by the rules of another configuration."""
+        wanted = rules(config.alerts)
+
+        def take() -> None:
+            self._rules.clear()
+            self._rules.update({rule.name: rule for rule in wanted})
+            for lookout in self.readers:
+                lookout.change(wanted)
+
+        return take
 
     async def stop(self, drain_s: float) -> None:
         """Let what was told reach its targets, for so many seconds; the rest waits in the book."""
-        if self._targets is not None:
-            await self._targets.stop(drain_s)
+        if self.targets is not None:
+            await self.targets.stop(drain_s)
 
 
 def _ended(change: Change, at: datetime) -> Change:

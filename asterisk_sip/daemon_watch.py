@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from asterisk_sip.alerts.model import change_of
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.tally import Tally
 from asterisk_sip.config import Config, PbxConfig
+from asterisk_sip.daemon_alerts import Alarms
 from asterisk_sip.desk import Desk
 from asterisk_sip.desk_gaps import COMPANION, INBOX
 from asterisk_sip.errors import StoreError
@@ -25,6 +27,9 @@ from asterisk_sip.stores.completeness import completeness
 
 SLICE = 200  # so many records are counted before the loop turns to something else
 STORE_S = 2.0  # how long the store may take to be asked
+ALERTS = "alert:"
+"""How the name of a target of alerts begins where it stands beside sinks."""
+
 _A_DAY = timedelta(days=1)
 
 
@@ -35,6 +40,7 @@ class Watch:
         self.phase = "starting"
         self.pipeline: Pipeline | None = None
         self.couriers: Couriers | None = None
+        self.alarms: Alarms | None = None
         self.collector: HandOver | None = None
         self.tally = Tally((pbx.name for pbx in config.pbx), (rule.name for rule in config.trunk))
         self._config = config
@@ -68,14 +74,7 @@ class Watch:
 
     async def health(self) -> Health:
         """Return how the program is, with what waits for each sink."""
-        end = None
-        if self.pipeline is not None and self.couriers is not None and self.couriers.couriers:
-            try:
-                async with asyncio.timeout(STORE_S):
-                    end = await self.couriers.spool.end()
-            except (StoreError, TimeoutError):
-                end = None
-        return self.now(end)
+        return self.now({id(each): await _end(each) for each in self._delivering()})
 
     async def samples(self) -> Samples:
         """Return the numbers of everything."""
@@ -83,6 +82,7 @@ class Watch:
         found = of_tally(self.tally) | of_health(await self.health())
         if self.pipeline is not None:
             found["store_write_seconds"] = {(): self.pipeline.write_s.copy()}
+            found |= await self._alerts()
             found["completeness_ratio"] = {(name,): share for name, share in (await self._completeness()).items()}
         return found
 
@@ -90,15 +90,15 @@ class Watch:
         """Return the state in one line."""
         return in_a_line(self.now())
 
-    def now(self, end: int | None = None) -> Health:
-        """Return how the program is. ``end``: the position of what is to be delivered last, when it is known."""
+    def now(self, ends: Mapping[int, int | None] | None = None) -> Health:
+        """Return how the program is. ``ends``: up to where there is something to deliver, by who delivers it."""
         pipeline = self.pipeline
         return Health(
             phase=self.phase,
             store=None if pipeline is None else pipeline.store.place,
             store_trouble=None if pipeline is None else pipeline.store_trouble,
             pbxs=() if pipeline is None else tuple(self._pbxs(pipeline)),
-            sinks=tuple(self._sinks(end)),
+            sinks=tuple(self._sinks(ends or {})),
             work=None if pipeline is None else _work(pipeline),
         )
 
@@ -137,12 +137,35 @@ class Watch:
         gap = desk.listening.lasting.get(door)
         return None if gap is None else gap.reason
 
-    def _sinks(self, end: int | None) -> Iterable[SinkHealth]:
-        for courier in () if self.couriers is None else self.couriers.couriers:
-            waiting = None if end is None else max(0, end - courier.position)
-            yield _sink(courier.hands, waiting)
+    def _delivering(self) -> list[Couriers]:
+        """Return who delivers records, and who delivers notices of alerts."""
+        targets = None if self.alarms is None else self.alarms.targets
+        return [each for each in (self.couriers, targets) if each is not None and each.couriers]
+
+    def _sinks(self, ends: Mapping[int, int | None]) -> Iterable[SinkHealth]:
+        for delivering in self._delivering():
+            end = ends.get(id(delivering))
+            for courier in delivering.couriers:
+                waiting = None if end is None else max(0, end - courier.position)
+                yield _sink(courier.hands, waiting, "" if delivering is self.couriers else ALERTS)
         if self.collector is not None:
             yield _sink(self.collector, None)
+
+    async def _alerts(self) -> Samples:
+        """Return how many alerts fire, by rule; nothing when there are no rules, or the store does not tell."""
+        if self.alarms is None or not self.alarms.readers:
+            return {}
+        try:
+            async with asyncio.timeout(STORE_S):
+                firing = await self.alarms.book.firing()
+        except (StoreError, TimeoutError):
+            return {}
+        by_rule = dict.fromkeys(self.alarms.rule_names, 0) | Counter(change_of(entry.fired).rule for entry in firing)
+        told = sum(lookout.tally.changes for lookout in self.alarms.readers)
+        return {
+            "alerts_firing": {(rule,): count for rule, count in by_rule.items()},
+            "alert_changes": {(): told},
+        }
 
     async def _completeness(self) -> dict[str, float]:
         """Return which share of the last day each PBX was heard; nothing when the store does not tell."""
@@ -183,10 +206,19 @@ def _work(pipeline: Pipeline) -> WorkHealth:
     )
 
 
-def _sink(hands: HandOver, waiting: int | None) -> SinkHealth:
+async def _end(delivering: Couriers) -> int | None:
+    """Return the position of what is to be delivered last, None when the store does not tell."""
+    try:
+        async with asyncio.timeout(STORE_S):
+            return await delivering.spool.end()
+    except (StoreError, TimeoutError):
+        return None
+
+
+def _sink(hands: HandOver, waiting: int | None, prefix: str = "") -> SinkHealth:
     progress = hands.progress
     return SinkHealth(
-        name=hands.name,
+        name=prefix + hands.name,
         trouble=progress.failing,
         waiting=waiting,
         held_s=hands.held_s,

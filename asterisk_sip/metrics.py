@@ -84,6 +84,8 @@ METRICS = (
     Metric("sink_dead_letters", "counter", ("sink",), "Deliveries put aside: the sink will never take them."),
     Metric("sink_gone", "counter", ("sink",), "Calls deleted from the store before the sink had them."),
     Metric("sink_failures", "counter", ("sink",), "Tries that failed."),
+    Metric("alerts_firing", "gauge", ("rule",), "Alerts that fire."),
+    Metric("alert_changes", "counter", (), "Alerts that fired, changed or cleared."),
     Metric("ready", "gauge", (), "1 when /readyz says ready, else 0."),
     Metric("build_info", "gauge", ("version", "python"), "Always 1; the labels tell what runs."),
 )

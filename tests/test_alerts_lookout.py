@@ -15,13 +15,14 @@ import pytest
 from asterisk_sip.alerts.model import Kind, Rule, change_of
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.daemon_alerts import READER, Lookout
+from asterisk_sip.errors import StoreError
 from asterisk_sip.sinks.hand_over import Progress
-from asterisk_sip.stores.alert_book import AlertBook, Silence
+from asterisk_sip.stores.alert_book import AlertBook, Entry, Silence
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .alert_calls import T0, share
-from .call_records import BEGAN, answered, failed
+from .call_records import BEGAN, BUSY, answered, failed
 from .lab.errors import NotYetError
 from .lab.wait import POLL_S, until
 
@@ -260,3 +261,44 @@ async def test_the_spool_is_kept_until_it_was_judged(store: SqliteStore) -> None
         await desk.record(*map(failed, range(5)), now=30)
         await desk.has_read(5)
     assert desk.lookout.position == (await store.cursor(READER)).position == 5
+
+
+async def test_other_rules_are_taken_between_two_calls_and_what_stays_knows_what_it_knew(store: SqliteStore) -> None:
+    going = share(name="going", window_s=30)
+    desk = Desk(store, CONGESTED, going)
+    async with desk.at_work():
+        await desk.record(*map(failed, range(10)), now=15)
+        await desk.until(FIRED, FIRED)
+        coming = share(name="coming", filter={"code": (486,)}, window_s=30, min_samples=3)
+        desk.lookout.change([CONGESTED, coming])
+        await desk.until(FIRED, FIRED, CLEARED)  # the rule that is gone fires no more
+        await desk.record(*(failed(number, sip=BUSY) for number in range(16, 30)), now=34)
+        await desk.until(FIRED, FIRED, CLEARED, FIRED, CLEARED)  # and the one that stays, that these are no 503
+        await desk.record(*map(answered, range(40, 75)), now=80)
+        await desk.until(FIRED, FIRED, CLEARED, FIRED, CLEARED, CLEARED)
+        changes = [change_of(each.text) for each in await desk.book.deliveries(0, 100)]
+    assert sorted(each.rule for each in changes) == ["coming"] * 2 + ["congestion"] * 2 + ["going"] * 2
+
+
+async def test_rules_that_cannot_be_taken_for_a_while_change_nothing_until_they_can(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(store)
+    async with desk.at_work():
+        await desk.record(*map(failed, range(10)), now=15)
+        await desk.until(FIRED)
+        engine = desk.lookout.engine
+        real, failures = desk.book.firing, []
+
+        async def fails() -> list[Entry]:
+            failures.append(1)
+            if len(failures) < 2:
+                raise StoreError("calls.db: the disk is full")
+            return await real()
+
+        monkeypatch.setattr(desk.book, "firing", fails)
+        desk.lookout.change([share(name="other")])
+        await until(lambda: len(failures) == 1, "the book to be asked")
+        assert desk.lookout.engine is engine
+        await desk.until(FIRED, CLEARED)
+        assert desk.lookout.engine is not engine

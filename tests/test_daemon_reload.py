@@ -29,6 +29,14 @@ endpoints = ["acme"]
 [log]
 level = "info"
 """
+ALERT = """
+[[alerts]]
+name = "trunk-congested"
+kind = "share"
+filter = { code = 503 }
+threshold = 0.9
+window_s = 60
+"""
 SECRET = {"ASTERISK_SIP_AMI_SECRET": "not to be told"}
 
 
@@ -102,7 +110,7 @@ class Edited:
 async def test_a_running_program_takes_rules_and_level_tells_what_waits_and_survives_a_broken_file(
     tmp_path: Path,
 ) -> None:
-    async with played(tmp_path) as site:
+    async with played(tmp_path, ALERT) as site:
         await site.program.says("listening")
         edited = Edited(site, tmp_path)
         told = await edited.change('name = "globex"', 'name = "renamed"', "configuration reloaded")
@@ -119,6 +127,9 @@ async def test_a_running_program_takes_rules_and_level_tells_what_waits_and_surv
         assert (await site.get("/metrics"))[0] == 401
         told = await edited.change(users, "", "configuration reloaded")
         assert (await site.get("/metrics"))[0] == 200
+        told = await edited.change("threshold = 0.9", "threshold = 0.8", "configuration reloaded")
+        assert told["changed"] == ["alerts[0].threshold"]
+        await site.program.says("alerts", 2)
         told = await edited.change("[store]", "[store]\nflush_ms = 7", "these changes wait for a restart")
         assert told["keys"] == ["store.flush_ms"]
         told = await edited.change("[web]", "[web]\ncolour = 1", "configuration not reloaded: the running one stays")

@@ -25,7 +25,18 @@ from .test_health import WELL
 PAGE = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(asterisk_sip_\w+)` \| (\w+) \| (.*?) \| (.+?) \|$", re.MULTILINE)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-JSONL = '\n[[sink.jsonl]]\nname = "lines"\npath = "lines.jsonl"\n'
+MORE = """
+[[sink.jsonl]]
+name = "lines"
+path = "lines.jsonl"
+
+[[alerts]]
+name = "trunk-congested"
+kind = "share"
+filter = { code = 503 }
+threshold = 0.9
+window_s = 60
+"""
 
 
 def test_the_page_tells_every_metric_with_its_kind_and_labels_and_no_other() -> None:
@@ -96,7 +107,7 @@ async def scraped(site: Site, least_calls: int) -> str:
 
 
 async def test_a_real_run_is_counted_as_it_is_recorded(tmp_path: Path) -> None:
-    async with played(tmp_path, JSONL) as site:
+    async with played(tmp_path, MORE) as site:
         text = await scraped(site, 60)
         _, content_type, open_text = await site.get("/metrics", Accept=OPENMETRICS)
         assert content_type.startswith(OPENMETRICS)
