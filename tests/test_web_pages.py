@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import io
+import json
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from asterisk_sip.calls.model import CallRecord, SipStatus
 from asterisk_sip.catalog import LANGUAGES
-from asterisk_sip.stores.base import Batch
-from asterisk_sip.stores.sqlite import SqliteStore
-from asterisk_sip.web.app import application
 from asterisk_sip.web.pages import PAGES
-from asterisk_sip.web.server import listen
-from asterisk_sip.web.shelf import Shelf
 from asterisk_sip.web.words import words
 
-from .call_records import BEGAN, BUSY, abandoned, failed, rescued
+from .browser.site import Served
+from .web_site import RECORDS, fill
 
-HOSTILE = "<script>alert(1)</script>${7*7}{{7*7}}"
+PATHS = [page.path for page in PAGES if "{" not in page.path]
 
 
 @dataclass
@@ -41,43 +40,30 @@ class Site:
             assert "script-src 'self'; style-src 'self'" in response.headers["Content-Security-Policy"]
             return text
 
-
-def lately(record: CallRecord) -> CallRecord:
-    """Return a record as of some minutes ago."""
-    shift = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5) - BEGAN
-    tried = tuple(
-        replace(
-            each, began_at=each.began_at and each.began_at + shift, ended_at=each.ended_at and each.ended_at + shift
-        )
-        for each in record.attempts
-    )
-    started_at, ended_at = (at and at + shift for at in (record.started_at, record.ended_at))
-    return replace(record, started_at=started_at, ended_at=ended_at, attempts=tried)
-
-
-RECORDS = [
-    failed(1),
-    failed(2, sip=BUSY, trunk="carrier-b"),
-    rescued(3),
-    abandoned(4),
-    replace(failed(6, sip=SipStatus(500, HOSTILE, 5)), dialled=HOSTILE),
-]
+    async def text(self, path: str) -> str:
+        """Return what is not a page."""
+        async with self.session.get(self.url + path) as response:
+            text = await response.text()
+            assert response.status == 200, text
+            return text
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    path = tmp_path / "calls.db"
-    store = SqliteStore(path)
-    await store.open()
-    await store.write(Batch([lately(record) for record in RECORDS], listened={"pbx": datetime.now(UTC)}))
-    await store.close()
-    shelf = Shelf(lambda: SqliteStore(path, readonly=True), ("pbx",))
-    runner = await listen(application(shelf), "127.0.0.1", 0)
-    host, port = runner.addresses[0]
-    async with aiohttp.ClientSession() as session:
-        yield Site(f"http://{host}:{port}", session)
-    await runner.cleanup()
-    await shelf.close()
+    async with Served(tmp_path) as served, aiohttp.ClientSession() as session:
+        await fill(served.store)
+        yield Site(served.url, session)
+
+
+def shown_calls(page: str) -> int:
+    """How many calls a page of failures says there are."""
+    found = re.search(r'<h2 id="found">(\d+) calls?</h2>', page)
+    assert found is not None
+    return int(found[1])
+
+
+def call_links(page: str) -> list[str]:
+    return [html.unescape(link) for link in re.findall(r'<td class="when"><a href="([^"]+)"', page)]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -85,12 +71,11 @@ def test_every_language_has_every_word(lang: str) -> None:
     assert words(lang).keys() == words("en").keys()
 
 
-@pytest.mark.parametrize("path", [page.path for page in PAGES if "{" not in page.path])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("lang", LANGUAGES)
 async def test_a_page_is_shown_in_the_language_asked_for(site: Site, path: str, lang: str) -> None:
     text = await site.page(path, Accept_Language=f"tlh, {lang};q=0.8, en;q=0.1")
     assert f'<html lang="{lang}">' in text
-    assert HOSTILE[:8] not in text
 
 
 async def test_what_is_no_page_is_told_as_a_page(site: Site) -> None:
@@ -101,7 +86,86 @@ async def test_what_is_no_page_is_told_as_a_page(site: Site) -> None:
 
 async def test_a_file_may_be_kept_for_good_as_its_address_holds_its_hash(site: Site) -> None:
     text = await site.page("/")
-    address = text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
-    async with site.session.get(site.url + address) as response:
+    address = text.partition('<link rel="stylesheet" href="/static/app')[2].partition('"')[0]
+    async with site.session.get(f"{site.url}/static/app{address}") as response:
         assert response.status == 200
         assert "immutable" in response.headers["Cache-Control"]
+
+
+async def test_hostile_text_is_text_on_every_page(site: Site) -> None:
+    overview, failures = await site.page("/"), await site.page("/failures?outcome=any")
+    calls = [await site.page(link) for link in call_links(failures)]
+    assert len(calls) == len(RECORDS)
+    for page in (overview, failures, *calls):
+        assert "<script>window" not in page
+        assert "<img src=x" not in page
+    assert any(html.escape("${7*7}{{7*7}}") in page for page in calls)
+    assert not [page for page in calls if re.search(r'href="javascript:', page)]
+
+
+async def test_every_number_on_the_overview_leads_to_as_many_calls(site: Site) -> None:
+    page = await site.page("/")
+    links = re.findall(r'<a [^>]*?href="(/failures\?[^"]+)"[^>]*>(?:\w+ <b>)?(\d+)(?:</b>)?</a>', page)
+    links += [
+        (link, number)
+        for link, number in re.findall(
+            r'<a href="(/failures\?[^"]+)" tabindex="-1"><rect[^>]*><title>[^<]* (\d+)</title>', page
+        )
+    ]
+    assert len(links) > 12
+    for link, number in links:
+        found = await site.page(html.unescape(link))
+        assert (shown_calls(found), len(call_links(found))) == (int(number), int(number)), link
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ("", 8),
+        ("outcome=any", 10),
+        ("outcome=rescued", 1),
+        ("class=4", 6),
+        ("code=486", 6),
+        ("trunk=carrier-b&outcome=any", 2),
+        ("attempt_code=503&outcome=any", 2),
+        ("fault=carrier", 8),
+        ("fault=callee", 0),
+        ("country=DE", 7),
+        ("country=44", 0),
+        ("number=4930123456&disposition=busy", 6),
+        ("since=1h&until=1h", 0),
+        ("code=&trunk=&until=", 8),
+    ],
+)
+async def test_a_filter_shows_counts_and_gives_away_the_same_calls(site: Site, asked: str, count: int) -> None:
+    page = await site.page(f"/failures?{asked}")
+    assert (shown_calls(page), len(call_links(page))) == (count, count)
+    links = dict(re.findall(r'<a href="([^"]+)">(CSV|JSON)</a>', page))
+    files = {kind: html.unescape(link) for link, kind in links.items()}
+    rows = list(csv.DictReader(io.StringIO(await site.text(files["CSV"]))))
+    records = json.loads(await site.text(files["JSON"]))["calls"]
+    ids = [link.rpartition("/")[2] for link in call_links(page)]
+    assert ids == [row["id"] for row in rows] == [record["id"] for record in records]
+
+
+async def test_calls_come_page_by_page_each_once(site: Site) -> None:
+    seen: list[str] = []
+    link = "/failures?outcome=any&limit=3"
+    while link:
+        page = await site.page(html.unescape(link))
+        seen += call_links(page)
+        link = next(iter(re.findall(r'<a class="button" href="([^"]+)">Older', page)), "")
+    assert len(seen) == len(set(seen)) == len(RECORDS)
+
+
+async def test_a_store_without_calls_says_what_to_do(tmp_path: Path) -> None:
+    async with Served(tmp_path) as served, aiohttp.ClientSession() as session:
+        site = Site(served.url, session)
+        assert "asterisk-sip check" in await site.page("/")
+        assert "Take a filter away" in await site.page("/failures")
+
+
+async def test_too_few_to_say_is_not_told_as_nothing(site: Site) -> None:
+    page = await site.page("/")
+    assert "too few" in page
+    assert "0.0" not in re.sub(r"0\.0\d", "", page.partition('id="trunks"')[2].partition("</table>")[0])

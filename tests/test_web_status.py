@@ -29,7 +29,8 @@ from asterisk_sip.web.shelf import Shelf
 from asterisk_sip.web.show import lasted
 
 from .call_records import BUSY, failed
-from .test_web_pages import Site, lately
+from .test_web_pages import Site
+from .web_site import lately
 
 HOSTILE = "<script>alert(1)</script>${SHELL(id)}"
 SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;${SHELL(id)}"

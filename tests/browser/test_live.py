@@ -15,7 +15,7 @@ from tests.e2e import Companion
 from tests.lab.lab import Lab
 from tests.lab.sip_script import rejecting
 from tests.played import free_port
-from tests.test_web_pages import lately
+from tests.web_site import lately
 
 from .chromium import PHONE, fits, reader
 from .site import Served

@@ -13,7 +13,7 @@ from asterisk_sip.web.access import Rules
 from asterisk_sip.web.proof import Known
 from tests.call_records import failed
 from tests.test_web_access import PASSWORD, cheap
-from tests.test_web_pages import lately
+from tests.web_site import lately
 
 from .chromium import PHONE, fits, reader
 from .site import Served

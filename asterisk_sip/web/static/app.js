@@ -36,6 +36,12 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// A field that was left empty asks for nothing: addresses stay short.
+document.addEventListener("formdata", (event) => {
+  if (event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
 document.addEventListener("htmx:after:swap", () => localTimes(document));
 
