@@ -243,6 +243,26 @@ def acknowledge(alert: str, *, why: str | None = None, config: ConfigPath = None
     sys.stdout.write(f"{rule}: taken on by {who}.\n")
 
 
+@alerts.command(name="replay-dead")
+def replay_dead(target: str, *, config: ConfigPath = None) -> int:
+    """Send again what a target once would not take: the notices that were put aside for it.
+
+    Parameters
+    ----------
+    target
+        The name of the target.
+    config
+        The configuration file; asterisk-sip.toml in this folder, if it is not given.
+    """
+    from asterisk_sip.daemon_alert_replay import replay_dead as replayed
+
+    found = asyncio.run(replayed(_loaded(config, secrets=True), target))
+    sys.stdout.write(f"{target}: {found.sent} sent, {found.left} put aside still\n")
+    if found.reason is not None:
+        sys.stdout.write(f"{found.reason}\n")
+    return 1 if found.left else 0
+
+
 def _loaded(config: Path | None, *, secrets: bool = False) -> Config:
     """Return the configuration: the one named, else the environment's, else that of this folder."""
     from asterisk_sip import config as configuration

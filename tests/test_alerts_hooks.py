@@ -27,7 +27,9 @@ from asterisk_sip.alerts.hooks_links import PageLinks
 from asterisk_sip.alerts.hooks_manners import Bucket, Manners, group_wait_s
 from asterisk_sip.alerts.hooks_webhook import WebhookTarget
 from asterisk_sip.alerts.model import Change, Severity, State, change_text
-from asterisk_sip.errors import PermanentSinkError, TransientSinkError
+from asterisk_sip.config import Config
+from asterisk_sip.daemon_alert_replay import Replayed, replay_dead
+from asterisk_sip.errors import AsteriskSipError, PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import Delivery, Sink
 from asterisk_sip.sinks.dead_letters import DeadLetters
 from asterisk_sip.sinks.hand_over import Patience
@@ -37,9 +39,10 @@ from asterisk_sip.stores.base import Batch
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import failed
+from .config_texts import MINIMAL, read
 from .lab.wait import until
 from .notices import CLEARED, FIRED, RULE, change
-from .webhook_target import Answer, Target, webhook_target
+from .webhook_target import Answer, Post, Target, webhook_target
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEW_SECRET = "whsec_c2VjcmV0IG9mIG5leHQgeWVhciwgMzIgYnl0ZXM="
@@ -371,3 +374,55 @@ def is_gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+# What was put aside
+
+
+def put_aside(folder: Path, *ids: str) -> Path:
+    path = folder / "dead-letters" / "alerts" / "ops.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"at": "2026-11-27T03:15:00Z", "state": "fired"}
+    letters = [{"id": id_, "kind": "notice", "reason": "answered 400", "record": record} for id_ in ids]
+    path.write_text("".join(json.dumps(letter) + "\n" for letter in letters))
+    return path
+
+
+def with_target(folder: Path, url: str) -> Config:
+    text = f'{MINIMAL}[[alert_target.webhook]]\nname = "ops"\nurl = "{url}"\n'
+    return read(folder / "asterisk-sip.toml", text)
+
+
+async def test_what_was_put_aside_is_sent_again_and_what_is_refused_again_stays(tmp_path: Path) -> None:
+    path = put_aside(tmp_path, "1", "2", "3")
+    (path.with_suffix(".sending")).write_text(json.dumps({"id": "0", "record": {"at": "x", "state": "hook"}}) + "\n")
+
+    def answer(post: Post) -> web.Response:
+        return web.Response(status=400 if post.event["id"] == "2" else 204)
+
+    async with webhook_target(answer) as target:
+        config = with_target(tmp_path, target.url)
+        found = await replay_dead(config, "ops")
+        assert (found.sent, found.left) == (3, 1)
+        assert found.reason is not None
+        assert found.reason.endswith("answered 400")
+        assert target.ids() == ["0", "1", "2", "3"]  # "0" was left by a replay that was cut off
+        assert all(post.event["repeated"] for post in target.posts)
+        assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["2"]
+        target.answer = lambda _: web.Response(status=204)
+        assert await replay_dead(config, "ops") == Replayed(1, 0, None)
+    assert [each.name for each in path.parent.iterdir()] == []
+    assert await replay_dead(config, "ops") == Replayed(0, 0, None)
+
+
+async def test_a_replay_to_a_target_that_is_down_loses_nothing_and_tries_one_only(tmp_path: Path) -> None:
+    path = put_aside(tmp_path, "1", "2", "3")
+    async with webhook_target(lambda _: web.Response(status=503)) as target:
+        found = await replay_dead(with_target(tmp_path, target.url), "ops")
+    assert (found.sent, found.left, len(target.posts)) == (0, 3, 1)
+    assert len(path.read_text().splitlines()) == 3
+
+
+async def test_a_replay_to_nobody_says_who_there_is(tmp_path: Path) -> None:
+    with pytest.raises(AsteriskSipError, match="no target is called 'opps'; there are: ops"):
+        await replay_dead(with_target(tmp_path, "http://127.0.0.1:9/"), "opps")

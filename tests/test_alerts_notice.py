@@ -181,6 +181,11 @@ def test_what_moved_little_or_failed_nothing_is_not_told() -> None:
     assert moved(Counter(), steady) == ()
 
 
+def test_where_nothing_failed_before_that_is_said_and_no_share_of_nothing() -> None:
+    text = written(told(FIRED, facts=replace(FACTS, before=Counter())))["text"]
+    assert "to +4915: 31 of 40 (78 %), and nothing failed before that" in text
+
+
 def test_failed_attempts_are_counted_by_when_they_ended_and_not_those_that_were_answered() -> None:
     records = [failed(number, trunk="acme") for number in range(10)]
     found = spots(records, BEGAN + timedelta(seconds=3), BEGAN + timedelta(seconds=6))

@@ -194,7 +194,7 @@ def _told(change: Change, facts: Facts, rule: Rule | None, links: Links, t: Word
         meaning=meaning,
         next_steps=steps,
         moved=() if change.state is not State.FIRED else moved(facts.now, facts.before),
-        samples=tuple(_sample(record, links) for record in facts.samples),
+        samples=() if over else tuple(_sample(record, links) for record in facts.samples),
         link=links.failures(change.query),
     )
 

@@ -104,7 +104,7 @@ def _moved(move: Move, t: Words) -> str:
     if move.prefix:
         where.append(t("where.prefix", value=disarmed(move.prefix)))
     return t(
-        "body.moved_one",
+        "body.moved_one" if move.before_of else "body.moved_new",
         where=", ".join(where),
         now=move.now,
         now_of=move.now_of,

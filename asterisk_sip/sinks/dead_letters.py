@@ -28,6 +28,10 @@ class DeadLetters:
         """Where they are, for an operator."""
         return str(self._folder)
 
+    def file(self, sink: str) -> Path:
+        """Return where those of a sink are; it need not exist."""
+        return self._folder / f"{sink}.jsonl"
+
     async def put(self, sink: str, delivery: Delivery, reason: str) -> None:
         """Keep one; it is on the disk when this returns. Raises TransientSinkError when the disk does not take it."""
         letter = {
@@ -39,7 +43,7 @@ class DeadLetters:
             "record": _plain(delivery.text),
         }
         line = json.dumps(letter, ensure_ascii=True) + "\n"
-        await asyncio.to_thread(self._append, self._folder / f"{sink}.jsonl", line.encode())
+        await asyncio.to_thread(self._append, self.file(sink), line.encode())
 
     def _append(self, path: Path, line: bytes) -> None:
         try:
