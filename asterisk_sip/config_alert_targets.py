@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, Strict, field_validator
 
 from asterisk_sip.config_types import (
+    NOT_READ,
     Derived,
     FilePath,
     Line,
@@ -21,7 +22,8 @@ from asterisk_sip.config_types import (
 
 
 def _apprise_urls(value: SecretStr) -> SecretStr:
-    if not all("://" in url for url in value.get_secret_value().split(" ") if url):
+    text = value.get_secret_value()
+    if text != NOT_READ and not all("://" in url for url in text.split()):
         raise ValueError("must be URLs as Apprise has them, with a blank between")
     return value
 

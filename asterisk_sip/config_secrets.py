@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from asterisk_sip.config_faults import Findings, Loc, key_path, os_reason
+from asterisk_sip.config_types import NOT_READ
 
 Table = dict[str, Any]
 
@@ -185,7 +186,7 @@ class SecretFinder:
             self._findings.fault((*loc, key), f"a secret does not belong in this file; give it by {ways}")
         if not self._reads(secret.table):
             if secret.needed:
-                table[secret.key] = SecretStr("not read")
+                table[secret.key] = SecretStr(NOT_READ)
             return
         if not secret.wanted(table):
             return

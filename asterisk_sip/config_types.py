@@ -29,6 +29,10 @@ _WEBHOOK_SECRET_BYTES = range(24, 65)
 _PASSWORDS_IN_URLS = frozenset({"password", "sslpassword", "passfile"})
 
 
+NOT_READ = "not read"
+"""What stands in the place of a secret that is needed, and not read: it opens nothing."""
+
+
 class Derived:
     """Marks a field that `load` fills in: it is no key of the TOML file."""
 

@@ -53,7 +53,10 @@ FACTS = Facts(
         }
     ),
     Counter({Spot("acme", 486, "busy", "+4930"): 4, Spot("acme", 503, "congestion", "+4930"): 1}),
-    tuple(failed(number, trunk="acme") for number in range(3)),
+    tuple(
+        replace(failed(n, trunk="acme"), ended_at=AT - timedelta(seconds=7 * n + 1), dialled=f"+491512345{n}")
+        for n in range(3)
+    ),
 )
 
 

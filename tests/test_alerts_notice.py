@@ -131,7 +131,7 @@ def test_every_kind_can_be_told_in_every_language_fired_and_over(kind: Kind, lan
 
 def test_a_record_that_matches_a_hook_is_told_with_who_called_whom() -> None:
     one = change(state=State.HOOK, kind=Kind.HOOK)
-    line = "acme: 503 Service Unavailable, 101 called +4930123456 at 03:12 UTC"
+    line = "acme: 503 Service Unavailable, 101 called +4915123450 at 03:12 UTC"
     assert told(one, rule=Rule(RULE.name, Kind.HOOK)).headline == line
 
 

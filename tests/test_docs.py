@@ -79,6 +79,7 @@ def test_a_command_line_can_be_parsed(page: str, command: str) -> None:
 @pytest.mark.parametrize(("page", "text"), list(examples()))
 def test_an_example_loads_as_a_part_of_a_configuration(page: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "asterisk-sip.toml"
+    (tmp_path / "alerts").symlink_to(ROOT / "configs" / "alerts")
     alone = "[[pbx]]" in text or "[collector]" in text
     path.write_text(text if alone else PBX + text)
     assert load(path, {}, secrets=False), page
