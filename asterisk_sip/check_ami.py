@@ -10,11 +10,12 @@ from pathlib import Path
 from asterisk_sip.calls.model import Grade
 from asterisk_sip.check_ear import Ear
 from asterisk_sip.check_files import lines_of, sections_of
-from asterisk_sip.check_line import about_line, about_pjsip, grade_of_events
+from asterisk_sip.check_line import about_line, about_pjsip, about_twice, grade_of_events
 from asterisk_sip.check_release import about_release
 from asterisk_sip.check_remark import Evidence, Level, Remark, remark_with
 from asterisk_sip.errors import AuthError, SourceError
 from asterisk_sip.sources.ami import AmiLink, AmiSettings
+from asterisk_sip.sources.ami_event_wire import reads_status
 
 MANAGER = "manager.conf"
 USER = "asterisk-sip"  # the section of configs/asterisk/manager.conf
@@ -46,7 +47,7 @@ class AmiEar(Ear):
         for line in data.split(b"\n"):
             if b"ChanVariable: " in line:
                 self.variables.add(line.partition(b"ChanVariable: ")[2].decode("utf-8", "replace").strip())
-        self.with_line = any("HANGUPCAUSE(" in variable for variable in self.variables)
+        self.with_line = any(map(reads_status, self.variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,13 @@ async def _events(
         await ear.wait(wait_s)
     general = configured.general
     lines = None if general is None else general.get("channelvars", [])[-1:]  # only the last counts
-    in_file = None if lines is None else any("HANGUPCAUSE(" in line for line in lines)
+    in_file = None if lines is None else any(map(reads_status, lines))
     line = ear.line if ear.line is not None else in_file
+    said = [*(lines or ()), *ear.variables]
     remarks = [
         *_about_stamps(ear, general),
-        *about_pjsip([*(lines or ()), *ear.variables]),
+        *about_pjsip(said),
+        *about_twice(MANAGER, said),
         about_line(MANAGER, lines, ear.line, wait_s),
         *_about_classes(configured.read, settings.event_mask),
     ]

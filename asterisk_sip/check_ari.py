@@ -8,11 +8,12 @@ from pathlib import Path
 
 from asterisk_sip.check_ear import Ear
 from asterisk_sip.check_files import sections_of
-from asterisk_sip.check_line import about_line, about_pjsip, grade_of_events
+from asterisk_sip.check_line import about_line, about_pjsip, about_twice, grade_of_events
 from asterisk_sip.check_ports import first_head, look_at_port
 from asterisk_sip.check_remark import Evidence, Level, Remark, remark_with
 from asterisk_sip.config import AriConfig
 from asterisk_sip.errors import AuthError, SourceError
+from asterisk_sip.sources.ami_event_wire import reads_status
 from asterisk_sip.sources.ari import AriLink, AriSettings
 
 ARI = "ari.conf"
@@ -27,12 +28,14 @@ class AriEar(Ear):
     """Listens to ARI while the check lasts."""
 
     with_pjsip: bool = False
+    with_twice: bool = False
     with_call_id: bool = False
 
     def raw(self, data: bytes) -> None:
         """Look at the bytes for what the events do not tell."""
-        self.with_line = self.with_line or b"HANGUPCAUSE(" in data
+        self.with_line = self.with_line or b"HANGUPCAUSE(" in data or b"?HANGUPCAUSE:" in data
         self.with_pjsip = self.with_pjsip or b"CHANNEL(pjsip" in data
+        self.with_twice = self.with_twice or b"EVAL(${EVAL(" in data
         self.with_call_id = self.with_call_id or (b'"protocol_id":"' in data and b'"protocol_id":""' not in data)
 
 
@@ -67,8 +70,9 @@ async def look_at_ari(
     ]
     lines = None if sections is None else sections.get("general", {}).get("channelvars", [])[-1:]
     remarks += about_pjsip([*(lines or ()), *(["CHANNEL(pjsip"] if ear.with_pjsip else ())])
+    remarks += about_twice(ARI, [*(lines or ()), *(["EVAL(${EVAL("] if ear.with_twice else ())])
     remarks.append(about_line(ARI, lines, ear.line, wait_s))
-    in_file = None if lines is None else any("HANGUPCAUSE(" in line for line in lines)
+    in_file = None if lines is None else any(map(reads_status, lines))
     grade, tells = grade_of_events(link.version, line=ear.line if ear.line is not None else in_file)
     if ear.with_call_id:
         tells += "; the SIP Call-ID of each leg"

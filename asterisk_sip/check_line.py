@@ -8,6 +8,7 @@ from asterisk_sip.calls.model import Grade
 from asterisk_sip.check_files import lines_of
 from asterisk_sip.check_release import has_tech_cause
 from asterisk_sip.check_remark import Level, Remark, remark_with
+from asterisk_sip.sources.ami_event_wire import reads_status
 
 (THE_LINE,) = lines_of("manager.conf", "general", "channelvars")
 """What makes Asterisk show the status line as received: the same in manager.conf and ari.conf, section general."""
@@ -33,7 +34,7 @@ def about_line(file: str, configured: list[str] | None, shown: bool | None, wait
     if shown is False:
         return missing
     if configured is not None:
-        if any("HANGUPCAUSE(" in value for value in configured):
+        if any(map(reads_status, configured)):
             return Remark(Level.OK, f"The line is in {file} (no call passed by to show it)")
         return missing
     return remark_with(
@@ -55,6 +56,22 @@ def about_pjsip(texts: Iterable[str]) -> list[Remark]:
             "did, without any load. Take it out.",
         )
     ]
+
+
+def about_twice(file: str, texts: Iterable[str]) -> list[Remark]:
+    """Warn of EVAL inside EVAL, as in the line of former times. ``texts`` are as in `about_pjsip`.
+
+    The outer one inserts the name of the channel and the inner one evaluates it, and in the name of a Local channel
+    stands what was dialled: ``1${ENV(PATH)}`` is read, the call to ``1${SHELL(id)}`` hangs (16.28 and 22.10.1).
+    """
+    if not any("EVAL(${EVAL(" in text for text in texts):
+        return []
+    text = (
+        "channelvars holds EVAL inside EVAL, as this program once advised: of a call to a Local channel, Asterisk runs "
+        "functions that stand in the number dialled. Put the new line in its place. "
+        f'Then: asterisk -rx "{RELOAD[file]}"'
+    )
+    return [remark_with(Level.PROBLEM, text, file, "general", "channelvars")]
 
 
 def grade_of_events(version: str | None, *, line: bool | None) -> tuple[Grade | None, str]:

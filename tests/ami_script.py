@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from asterisk_sip import catalog
 
-LINE = 'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})'
+LINE = r"EVAL(${${IF(${FIELDNUM(HANGUPCAUSE_KEYS(),\,,${CHANNEL(name)})}?HANGUPCAUSE:LEN)}(${CHANNEL(name)},tech)})"
 STEP_S = 0.01
 EPOCH = 1_795_000_000.0
 
@@ -298,7 +298,7 @@ class AmiScript:
             ("Linkedid", chan.linkedid),
         ]
         if self.line:
-            heard = f"SIP {escape(chan.status)}" if chan.status is not None else f"{{HANGUPCAUSE({chan.name},tech)}}"
+            heard = f"SIP {escape(chan.status)}" if chan.status is not None else str(len(f"{chan.name},tech"))
             headers.append(("ChanVariable", f"{LINE}={heard}"))
         return [(prefix + name, value) for name, value in headers]
 

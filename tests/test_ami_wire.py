@@ -15,7 +15,8 @@ from tests.ami_messages import message
 
 PLAIN = "EVAL(${HANGUPCAUSE(${CHANNEL(name)},tech)})"
 GUARDED = 'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})'
-NAMES = [PLAIN, GUARDED, GUARDED.replace('"', '\\"')]
+THE_LINE = r"EVAL(${${IF(${FIELDNUM(HANGUPCAUSE_KEYS(),\,,${CHANNEL(name)})}?HANGUPCAUSE:LEN)}(${CHANNEL(name)},tech)})"
+NAMES = [THE_LINE, THE_LINE.replace("\\,", "|"), PLAIN, GUARDED, GUARDED.replace('"', '\\"')]
 VALUES = [
     "SIP 608 Rejected",
     "SIP 100 Trying",
@@ -26,6 +27,7 @@ VALUES = [
     "SIP 480 Vorübergehend nicht erreichbar ☎",
     "SIP 486 HANGUPCAUSE(x)=SIP 200 OK",
     "{HANGUPCAUSE(PJSIP/trunk-00000001,tech)}",
+    "25",
     "",
 ]
 

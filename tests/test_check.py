@@ -18,7 +18,7 @@ from asterisk_sip.calls.model import Grade
 from asterisk_sip.check import Doors, look_at, to_json
 from asterisk_sip.check_ami import look_at_ami
 from asterisk_sip.check_files import lines_of
-from asterisk_sip.check_line import THE_LINE, about_pjsip
+from asterisk_sip.check_line import THE_LINE, about_pjsip, about_twice
 from asterisk_sip.check_release import about_release, has_tech_cause, tech_may_be_empty
 from asterisk_sip.check_remark import Level, Report
 from asterisk_sip.config import AgiConfig, HepConfig
@@ -234,6 +234,16 @@ def test_what_freezes_asterisk_is_warned_of() -> None:
     [remark] = about_pjsip([THE_LINE, "CHANNEL(pjsip,call-id)"])
     assert remark.level is Level.PROBLEM
     assert not about_pjsip([THE_LINE])
+
+
+def test_a_line_that_evaluates_the_names_of_channels_is_to_be_replaced() -> None:
+    former = (
+        'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})'
+    )
+    [remark] = about_twice("ari.conf", ["x-other", f"{former}=SIP 200 OK"])
+    assert remark.level is Level.PROBLEM
+    assert remark.lines == (f"channelvars = {THE_LINE.removeprefix('channelvars = ')}",)
+    assert not about_twice("ari.conf", [THE_LINE])
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 SAMPLE = CONFIGS / "asterisk-sip.toml"
 SECRET = {"ASTERISK_SIP_AMI_SECRET": "for-this-test"}
 THE_LINE = (
-    r"channelvars = EVAL(${EVAL(${IF($[\"${HANGUPCAUSE_KEYS()}\"=\"${CHANNEL(name)}\"]?$:)}"
-    r"{HANGUPCAUSE(${CHANNEL(name)},tech)})})"
+    r"channelvars = EVAL(${${IF(${FIELDNUM(HANGUPCAUSE_KEYS(),\\,,${CHANNEL(name)})}?HANGUPCAUSE:LEN)}"
+    r"(${CHANNEL(name)},tech)})"
 )
 DIALPLAN = CONFIGS / "asterisk" / "extensions.conf"
 LOG = sorted((CONFIGS / "asterisk").glob("cel*.conf"))

@@ -153,6 +153,11 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert {*(ROOT / "docs").glob("*.md")} <= reached
 
 
-def test_the_line_in_the_readme_is_that_of_the_snippet() -> None:
-    (line,) = [line.strip() for line in README.splitlines() if line.strip().startswith("channelvars = ")]
-    assert f"\n{line}\n" in (ROOT / "configs" / "asterisk" / "manager.conf").read_text(encoding="utf-8")
+def test_the_line_is_the_same_wherever_it_is_shown() -> None:
+    snippet = (ROOT / "configs" / "asterisk" / "manager.conf").read_text(encoding="utf-8")
+    [line] = re.findall(r"^channelvars = .*$", snippet, re.MULTILINE)
+    told = [path for path in (*PAGES, *(ROOT / "configs").rglob("*.conf")) if "channelvars = EVAL" in path.read_text()]
+    assert ROOT / "README.md" in told
+    for path in told:
+        shown = re.findall(r"^ *(channelvars = EVAL.*)$", path.read_text(), re.MULTILINE)
+        assert {*shown} == {line}, named(path)

@@ -47,8 +47,11 @@ def read_line(heard: str | None) -> Reading:
 
 
 def says_nothing_came(heard: str | None) -> bool:
-    """Return whether the line says that no response ever came: it then shows its own unexpanded text."""
-    return heard is not None and heard.startswith("{HANGUPCAUSE(")
+    """Return whether the line says that no response ever came.
+
+    It then shows a number, the length of the channel's name; the line of former times showed its own unexpanded text.
+    """
+    return heard is not None and (heard.startswith("{HANGUPCAUSE(") or (heard.isascii() and heard.isdigit()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ def status_variable(assignment: str) -> str | None:
     """
     if assignment.startswith(_USUAL_NAME):
         return unescape(assignment[len(_USUAL_NAME) :])
-    if "HANGUPCAUSE(" not in assignment:
+    if assignment.startswith(_FORMER_NAME):
+        return unescape(assignment[len(_FORMER_NAME) :])
+    if not reads_status(assignment):
         return None
     depth = 0
     for position, letter in enumerate(assignment):
@@ -69,14 +71,24 @@ def status_variable(assignment: str) -> str | None:
             depth -= 1
             if depth == 0:
                 name, value = assignment[: position + 1], assignment[position + 1 :]
-                return unescape(value[1:]) if value.startswith("=") and "HANGUPCAUSE(" in name else None
+                return unescape(value[1:]) if value.startswith("=") and reads_status(name) else None
     return None
 
 
+def reads_status(name: str) -> bool:
+    """Return whether the name of a channel variable is a line that reads the SIP status."""
+    return "?HANGUPCAUSE:" in name or "HANGUPCAUSE(" in name
+
+
 _USUAL_NAME = (
-    'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})='
+    r"EVAL(${${IF(${FIELDNUM(HANGUPCAUSE_KEYS(),\,,${CHANNEL(name)})}?HANGUPCAUSE:LEN)}(${CHANNEL(name)},tech)})="
 )
 """How AMI prints the name of the line that ``check`` recommends: known by heart, not read letter by letter."""
+
+_FORMER_NAME = (
+    'EVAL(${EVAL(${IF($["${HANGUPCAUSE_KEYS()}"="${CHANNEL(name)}"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})='
+)
+"""The line that it recommended before, which recordings and careless PBXs still have: see `check_line.about_twice`."""
 
 
 def unescape(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.sources import handler_wire
+from asterisk_sip.sources.ami_event_wire import reads_status
 from asterisk_sip.sources.ami_wire import MAX_LISTED, short_version
 
 DEFAULT_MAX_MESSAGE_BYTES = 1 << 20
@@ -310,7 +311,7 @@ def _heard(variables: object) -> str | None:
     """Return the value of the channelvars line, whose name holds the line itself; None when it is not there."""
     if isinstance(variables, dict):
         for name in variables:
-            if "HANGUPCAUSE(" in name:
+            if reads_status(name):
                 return _text(variables, name)
     return None
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from asterisk_sip.calls.permutation import Permutation
 from asterisk_sip.calls.privacy import SAID_OF_NOBODY
+from asterisk_sip.sources.ami_event_wire import reads_status
 
 REMEMBERED = 65_536
 
@@ -140,7 +141,7 @@ class Pseudonyms:
 
     def assignment(self, text: str) -> str:
         """Replace what is in the value of ``NAME=value``. The line that tells the SIP status keeps its phrase."""
-        if "HANGUPCAUSE(" in text:
+        if reads_status(text):
             return self.channel(text)
         name, equals, value = text.partition("=")
         return name + equals + self.application(value)

@@ -14,7 +14,7 @@ Release = Literal["22", "16"]
 
 # The line of the product: each leg's snapshot carries the last SIP status line received on it.
 THE_LINE = (
-    r"EVAL(${EVAL(${IF($[\"${HANGUPCAUSE_KEYS()}\"=\"${CHANNEL(name)}\"]?$:)}{HANGUPCAUSE(${CHANNEL(name)},tech)})})"
+    r"EVAL(${${IF(${FIELDNUM(HANGUPCAUSE_KEYS(),\\,,${CHANNEL(name)})}?HANGUPCAUSE:LEN)}(${CHANNEL(name)},tech)})"
 )
 
 
