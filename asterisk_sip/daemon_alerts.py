@@ -44,6 +44,7 @@ _AT_ONCE = 500
 _SLICE = 50  # records between two turns of the loop
 _TICK_S = 1.0
 _SAVE_EVERY_S = 60.0
+_SAVE_SHARE = 0.01  # of all time: what takes longer is done more seldom
 _GAPS_BACK = timedelta(minutes=2)
 _SINK_IDLE_S = 30.0
 _REPLAYED = ("failure", "answered")
@@ -245,11 +246,13 @@ class Lookout:
 
     async def _save(self) -> None:
         """Save what the engine knows, and up to where nothing has to be read again."""
+        began = time.monotonic()
         states = await asyncio.to_thread(self.engine.dump, self._read)
         saved = min(self.engine.waiting, default=self._read + 1) - 1
         await self._book.save(states, READER, saved)
         self._saved = saved
-        self._save_at = time.monotonic() + _SAVE_EVERY_S
+        now = time.monotonic()
+        self._save_at = now + max(_SAVE_EVERY_S, (now - began) / _SAVE_SHARE)
         self.tally.groups, self.tally.evicted = self.engine.groups, self.engine.evicted
 
     async def _trying(self, work: Callable[[], Awaitable[Answer]]) -> Answer:

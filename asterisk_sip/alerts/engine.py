@@ -163,10 +163,7 @@ class Engine:
         """
         known = {"position": max(position, self._known), "waiting": self.waiting}
         own = json.dumps({"time": self.time, "judged": self._judged, "wakes": sorted(self._asked), **known})
-        states = {
-            name: (fingerprint(worker.rule), json.dumps(worker.dump(), separators=(",", ":")))
-            for name, worker in self._workers.items()
-        }
+        states = {name: (fingerprint(worker.rule), worker.dump()) for name, worker in self._workers.items()}
         return {"": ("", own), **states}
 
     def load(self, states: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import engine_told
 from .engine_group import Firing, Group, Part
@@ -21,16 +21,14 @@ _SEES_ENOUGH = (Kind.CONSECUTIVE, Kind.SILENCE)
 _GAPPED_AGAIN_S = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is to be told of a group, and when to look at it again."""
 
     change: Change | None = None
     again_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A group at the end of a second, and its number."""
 
     group: Group
@@ -50,15 +48,16 @@ class Alerting:
 
     def look(self, group: Group, part: Part, end: int) -> Verdict:
         """Judge a group at the end of a second."""
-        place = _Place(group, part, end, self.watch.judge(group, part, end))
+        judged = self.watch.judge(group, part, end)
+        if part.firing is None and not holds(self.rule, judged, firing=False):  # nearly always
+            part.over_since = None
+            return Verdict(None, self.watch.again_at(group, part, end))
+        place = _Place(group, part, end, judged)
         return self._of_quiet(place) if part.firing is None else self._of_firing(place, part.firing)
 
     def _of_quiet(self, place: _Place) -> Verdict:
         rule, part, end = self.rule, place.part, place.end
-        held = holds(rule, place.judged, firing=False)
-        if held and rule.kind is Kind.SILENCE:
-            held = self._completeness(place) >= 1.0 and self._known_since(end)
-        if not held:
+        if rule.kind is Kind.SILENCE and not (self._completeness(place) >= 1.0 and self._known_since(end)):
             part.over_since = None
             return Verdict(again_at=self.watch.again_at(place.group, part, end))
         if part.over_since is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -89,12 +90,13 @@ class Troubled:
     def _change(self, state: State, seen: engine_told.Seen, muted: str | None = None) -> Change:
         return engine_told.change(self.rule, state, seen, muted)
 
-    def dump(self) -> dict[str, Any]:
-        """Return what lasts and what fires."""
-        return {
+    def dump(self) -> str:
+        """Return what lasts and what fires, as JSON."""
+        known = {
             "lasting": [[each.id, each.began, each.ended, each.fields] for each in self.lasting()],
-            "firing": [[list(key), each.alert_id, each.since, each.told] for key, each in self._firing.items()],
+            "firing": [[key, each.alert_id, each.since, each.told] for key, each in self._firing.items()],
         }
+        return json.dumps(known)
 
     def load(self, data: dict[str, Any]) -> None:
         """Take what ``dump`` gave."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from asterisk_sip.calls.delays import percentile_ms
 
@@ -12,8 +12,7 @@ from .engine_window import HOUR_S
 from .model import Kind, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A number to compare. ``enough``: there were as many as the rule asks for. No value: there is nothing to judge."""
 
     value: float | None

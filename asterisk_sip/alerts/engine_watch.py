@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,8 +21,7 @@ MAX_PARTS = 200
 """So many codes, say, are told apart in one group at most: what remote parties say cannot make it grow further."""
 
 _KEY_LENGTH = 255
-_FALLS_LATER = (Kind.SHARE, Kind.RATIO, Kind.PDD)
-"""Kinds whose number may pass the threshold because something was forgotten."""
+_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
 class Watch:
@@ -216,31 +216,51 @@ class Watch:
         """Return when the number of a group changes by itself, None when it does not or need not be looked at."""
         if self.rule.kind is Kind.SILENCE:
             return end + max(10, bucket_s(self.rule.window_s))
-        times = []
         if part.firing is not None or part.over_since is not None:
-            times.append(part.matching.changes_at())
-        if self.rule.kind in _FALLS_LATER and (part.matching.total or self.rule.kind is not Kind.SHARE):
-            times += [each.changes_at() for each in (group.among, group.delays) if each is not None]
-        return min((each for each in times if each is not None), default=None)
+            times = [each.changes_at() for each in (part.matching, group.among, group.delays) if each is not None]
+            return min((each for each in times if each is not None), default=None)
+        if group.among is not None and self._may_pass(group.among.total, part.matching.total):
+            return group.among.changes_at()
+        if group.delays is not None and group.delays.total > self.rule.min_samples:
+            return group.delays.changes_at()
+        return None
+
+    def _may_pass(self, among: int, matching: int) -> bool:
+        """Return whether a share may pass the threshold by what is forgotten alone: enough of the bad must be there."""
+        rule = self.rule
+        if rule.when == "below":
+            return among - matching > (1 - rule.threshold) * rule.min_samples
+        return matching >= rule.threshold * rule.min_samples
 
     def tidy(self, group: Group, end: int) -> None:
         """Forget what is idle."""
-        rested = end - self.rule.cooldown_s
-        for result, part in list(group.parts.items()):
-            if part.idle() and (part.cleared_at is None or part.cleared_at <= rested):
-                del group.parts[result]
-        kept = group.seen or group.seasons or (group.among and group.among.total)
-        if not (group.parts or kept or (group.delays and group.delays.total)):
-            self.groups.pop(group.route, None)
+        parts = group.parts
+        if len(parts) > 1:
+            rested = end - self.rule.cooldown_s
+            for result, part in list(parts.items()):
+                if part.idle() and (part.cleared_at is None or part.cleared_at <= rested):
+                    del parts[result]
+        elif not ((group.among and group.among.total) or (group.delays and group.delays.total) or group.seasons):
+            self._forget_idle(group, end)
 
-    def dump(self) -> dict[str, Any]:
-        """Return what it knows, as plain data."""
-        return {
+    def _forget_idle(self, group: Group, end: int) -> None:
+        rested = end - self.rule.cooldown_s
+        parts = group.parts.values()
+        if all(part.idle() and (part.cleared_at is None or part.cleared_at <= rested) for part in parts):
+            if group.seen:
+                group.parts.clear()
+            else:
+                self.groups.pop(group.route, None)
+
+    def dump(self) -> str:
+        """Return what it knows as JSON; group by group, so that a thread that does it leaves others their turn."""
+        own = {
             "known_from": self.known_from,
-            "groups": [dump(group) for group in self.groups.values()],
-            "calendar": [[at, [list(route) for route in routes]] for at, routes in self.calendar.items()],
-            "due": [list(route) for route in self.due],
+            "calendar": [[at, list(routes)] for at, routes in self.calendar.items()],
+            "due": list(self.due),
         }
+        groups = ",".join([_encode(dump(group)) for group in self.groups.values()])
+        return f'{_encode(own)[:-1]},"groups":[{groups}]}}'
 
     def load(self, data: dict[str, Any]) -> None:
         """Take what ``dump`` gave. Raises KeyError, TypeError or ValueError when it is none."""

@@ -6,7 +6,7 @@ exist. A window reaches back so far that what it holds is no older than it says.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from statistics import median
 from typing import Any
 
@@ -22,110 +22,116 @@ def bucket_s(window_s: int) -> int:
 
 
 class Window:
-    """How many there were."""
+    """How many there were. Buckets and counts stand in one row, in turn: there are many windows, and few objects."""
 
-    __slots__ = ("_cells", "_kept", "_width", "total")
+    __slots__ = ("_kept", "_row", "_width", "total")
 
     def __init__(self, window_s: int) -> None:
         self._width = bucket_s(window_s)
         self._kept = -(-window_s // self._width)
-        self._cells: deque[list[int]] = deque()
+        self._row: deque[int] = deque()
         self.total = 0
 
     def add(self, at: float, count: int = 1) -> None:
         """Count something that happened at a time. What is too old to be in the window is passed over."""
         bucket = int(at // self._width)
-        cells = self._cells
-        if cells and cells[-1][0] == bucket:
-            cells[-1][1] += count
-        elif not cells or cells[-1][0] < bucket:
-            cells.append([bucket, count])
-        elif bucket > cells[-1][0] - self._kept:
+        row = self._row
+        if not row or row[-2] < bucket:
+            row.append(bucket)
+            row.append(count)
+        elif row[-2] == bucket:
+            row[-1] += count
+        elif bucket > row[-2] - self._kept:
             self._insert(bucket, count)
         else:
             return
         self.total += count
 
     def _insert(self, bucket: int, count: int) -> None:
-        for place in range(len(self._cells) - 1, -1, -1):
-            cell = self._cells[place]
-            if cell[0] == bucket:
-                cell[1] += count
+        for place in range(len(self._row) - 2, -1, -2):
+            if self._row[place] == bucket:
+                self._row[place + 1] += count
                 return
-            if cell[0] < bucket:
-                self._cells.insert(place + 1, [bucket, count])
+            if self._row[place] < bucket:
+                self._row.insert(place + 2, count)
+                self._row.insert(place + 2, bucket)
                 return
-        self._cells.appendleft([bucket, count])
+        self._row.extendleft((count, bucket))
 
     def forget(self, end: int) -> None:
         """Forget what is older than the window that ends with a second."""
-        first = (end - 1) // self._width - self._kept
-        cells = self._cells
-        while cells and cells[0][0] <= first:
-            self.total -= cells.popleft()[1]
+        row = self._row
+        if row and row[0] <= (first := (end - 1) // self._width - self._kept):
+            while row and row[0] <= first:
+                row.popleft()
+                self.total -= row.popleft()
 
     def changes_at(self) -> int | None:
         """Return when the oldest of it will be forgotten, None when it holds nothing."""
-        return (self._cells[0][0] + self._kept) * self._width + 1 if self._cells else None
+        return (self._row[0] + self._kept) * self._width + 1 if self._row else None
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._cells.clear()
-        self.total = 0
-
-    def dump(self) -> list[list[int]]:
+    def dump(self) -> list[int]:
         """Return it as plain data."""
-        return [list(cell) for cell in self._cells]
+        return list(self._row)
 
-    def load(self, cells: list[list[int]]) -> None:
+    def load(self, row: list[int]) -> None:
         """Take what ``dump`` gave."""
-        self._cells = deque([int(bucket), int(count)] for bucket, count in cells)
-        self.total = sum(cell[1] for cell in self._cells)
+        self._row = deque(map(int, row))
+        self.total = sum(list(self._row)[1::2])
 
 
 class Delays:
     """How many delays fell into each bucket of ``calls.delays``."""
 
-    __slots__ = ("_cells", "_kept", "_width", "counts", "total")
+    __slots__ = ("_cells", "_kept", "_times", "_width", "counts", "total")
 
     def __init__(self, window_s: int) -> None:
         self._width = bucket_s(window_s)
         self._kept = -(-window_s // self._width)
-        self._cells: deque[tuple[int, Counter[int]]] = deque()
-        self.counts: Counter[int] = Counter()
+        self._times: deque[int] = deque()
+        self._cells: deque[dict[int, int]] = deque()
+        self.counts: dict[int, int] = {}
         self.total = 0
 
     def add(self, at: float, delay: int) -> None:
-        """Count a delay, given as its bucket. One that comes late counts with the oldest there is."""
+        """Count a delay, given as its bucket. One that comes late counts with the newest there are."""
         bucket = int(at // self._width)
-        if not self._cells or self._cells[-1][0] < bucket:
-            self._cells.append((bucket, Counter()))
-        cell = next((cell for cell in reversed(self._cells) if cell[0] <= bucket), self._cells[0])
-        cell[1][delay] += 1
-        self.counts[delay] += 1
+        if not self._times or self._times[-1] < bucket:
+            self._times.append(bucket)
+            self._cells.append({})
+        cell = self._cells[-1]
+        cell[delay] = cell.get(delay, 0) + 1
+        self.counts[delay] = self.counts.get(delay, 0) + 1
         self.total += 1
 
     def forget(self, end: int) -> None:
         """Forget what is older than the window that ends with a second."""
         first = (end - 1) // self._width - self._kept
-        while self._cells and self._cells[0][0] <= first:
-            gone = self._cells.popleft()[1]
-            self.counts -= gone
-            self.total -= gone.total()
+        while self._times and self._times[0] <= first:
+            self._times.popleft()
+            for delay, count in self._cells.popleft().items():
+                self.counts[delay] -= count
+                self.total -= count
+                if not self.counts[delay]:
+                    del self.counts[delay]
 
     def changes_at(self) -> int | None:
         """Return when the oldest of it will be forgotten, None when it holds nothing."""
-        return (self._cells[0][0] + self._kept) * self._width + 1 if self._cells else None
+        return (self._times[0] + self._kept) * self._width + 1 if self._times else None
 
     def dump(self) -> list[list[Any]]:
         """Return it as plain data."""
-        return [[bucket, sorted(counts.items())] for bucket, counts in self._cells]
+        return [[bucket, sorted(cell.items())] for bucket, cell in zip(self._times, self._cells, strict=True)]
 
     def load(self, cells: list[list[Any]]) -> None:
         """Take what ``dump`` gave."""
-        self._cells = deque((int(bucket), Counter(dict(counts))) for bucket, counts in cells)
-        self.counts = sum((counts for _, counts in self._cells), Counter())
-        self.total = self.counts.total()
+        self._times = deque(int(bucket) for bucket, _ in cells)
+        self._cells = deque(dict(counts) for _, counts in cells)
+        self.counts = {}
+        for cell in self._cells:
+            for delay, count in cell.items():
+                self.counts[delay] = self.counts.get(delay, 0) + count
+        self.total = sum(self.counts.values())
 
 
 class Seasons:

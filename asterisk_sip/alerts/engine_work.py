@@ -30,8 +30,8 @@ class Worker(Protocol):
     def work(self, end: int) -> list[Change]:
         """Judge what changed up to the end of a second."""
 
-    def dump(self) -> dict[str, Any]:
-        """Return what it knows, as plain data."""
+    def dump(self) -> str:
+        """Return what it knows as JSON."""
 
     def load(self, data: dict[str, Any]) -> None:
         """Take what ``dump`` gave. Raises KeyError, TypeError or ValueError when it is none."""
@@ -125,9 +125,9 @@ class Hooking:
         """Return nothing: a hook waits for no second to end."""
         return []
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> str:
         """Return nothing: it knows nothing."""
-        return {}
+        return "{}"
 
     def load(self, data: dict[str, Any]) -> None:
         """Take nothing."""
