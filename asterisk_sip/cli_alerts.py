@@ -118,7 +118,7 @@ def backtest(
         table: for a person. json: one alert a line.
     """
     from asterisk_sip import render_alerts
-    from asterisk_sip.daemon_alerts_backtest import backtest as judged
+    from asterisk_sip.alerts.past import backtest as judged
     from asterisk_sip.stores.place import StorePlace
 
     loaded = _loaded(config)

@@ -35,15 +35,17 @@ def web(
     port
         The port to listen at, instead of the one in [web]: 8600.
     """
+    from asterisk_sip import config as configuration
     from asterisk_sip import daemon_log
     from asterisk_sip.config import LogConfig
     from asterisk_sip.daemon_access import certificate, gate_of
-    from asterisk_sip.daemon_web import serve
+    from asterisk_sip.daemon_web import ledger_of, serve
 
     asked = _asked(config, host, port)
     place = store_place(config, store)
+    ledger = None if config is None else ledger_of(configuration.load(config, secrets=("store",)))
     daemon_log.set_up_log(LogConfig())
-    asyncio.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked)))
+    asyncio.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked), ledger=ledger))
 
 
 def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig:

@@ -21,10 +21,10 @@ from asterisk_sip.alerts.engine_heard import Trouble
 from asterisk_sip.alerts.engine_mute import Silenced
 from asterisk_sip.alerts.engine_past import trouble_of
 from asterisk_sip.alerts.model import Change, Kind, Rule, State, change_of, change_text
+from asterisk_sip.alerts.past import learn
 from asterisk_sip.config import Config
 from asterisk_sip.config_alerts import rules
 from asterisk_sip.daemon_alert_targets import open_targets
-from asterisk_sip.daemon_alerts_past import learn
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sinks.couriers import Couriers

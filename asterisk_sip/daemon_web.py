@@ -11,6 +11,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from asterisk_sip.config import Config
+from asterisk_sip.config_alerts import rules as alert_rules
 from asterisk_sip.config_web import WebConfig
 from asterisk_sip.daemon_access import TAKEN, Certificate, certificate, gate_of, taker
 from asterisk_sip.daemon_reload import Prepare
@@ -20,6 +21,7 @@ from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.web.access import Gate
 from asterisk_sip.web.app import application
+from asterisk_sip.web.ledger import Ledger
 from asterisk_sip.web.operations import Program
 from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
@@ -41,15 +43,20 @@ async def beside(config: Config, program: Program, *, demo: bool = False) -> Asy
         return
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
-    shown, gate = certificate(config.web), gate_of(config.web)
+    shown, gate, ledger = certificate(config.web), gate_of(config.web), ledger_of(config)
     serving = asyncio.create_task(
-        serve(place, names, config.web, gate, shown=shown, program=program, demo=demo), name="web"
+        serve(place, names, config.web, gate, shown=shown, program=program, ledger=ledger, demo=demo), name="web"
     )
     try:
         yield dict.fromkeys(TAKEN, taker(gate, config.web))
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+def ledger_of(config: Config) -> Ledger | None:
+    """Return the rules of a configuration and the book of alerts; a collector has none."""
+    return None if config.collector is not None else Ledger(alert_rules(config.alerts), config.store.path)
 
 
 async def serve(
@@ -60,6 +67,7 @@ async def serve(
     *,
     shown: Certificate | None = None,
     program: Program | None = None,
+    ledger: Ledger | None = None,
     demo: bool = False,
 ) -> None:
     """Serve a store, and what runs beside it, until cancelled.
@@ -72,7 +80,7 @@ async def serve(
 
     async def bind() -> web.AppRunner:
         try:
-            app = application(shelf, gate, program, demo=demo, with_metrics=config.metrics)
+            app = application(shelf, gate, program, ledger, demo=demo, with_metrics=config.metrics)
             return await listen(app, host, port, tls)
         except OSError as error:
             raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
@@ -84,6 +92,8 @@ async def serve(
         await _renewed(shown, told)
     finally:
         await runner.cleanup()
+        if ledger is not None:
+            await ledger.close()
         await shelf.close()
 
 

@@ -11,8 +11,9 @@ from aiohttp.typedefs import Handler
 
 from asterisk_sip.errors import StoreError
 
-from . import access, assets, failures, login, openapi, operations, pages
+from . import access, alerts_page, assets, failures, login, openapi, operations, pages
 from .api import ENDPOINTS, PREFIX, SHELF
+from .ledger import LEDGER, Ledger
 from .live import READERS, Readers, end_streams
 from .memo import MEMO, Memo
 from .problems import ProblemError, problem
@@ -36,13 +37,15 @@ def application(
     shelf: Shelf,
     gate: access.Gate | None = None,
     program: operations.Program | None = None,
+    ledger: Ledger | None = None,
     *,
     demo: bool = False,
     with_metrics: bool = True,
 ) -> web.Application:
     """Return the application over a store; over one of a ``demo`` every page says so.
 
-    Without a ``gate`` everybody on this machine is let in. ``program`` is what runs beside it, None when nothing does.
+    Without a ``gate`` everybody on this machine is let in. ``program`` is what runs beside it, None when nothing does;
+    ``ledger`` holds the rules of alerts, and the book of what fired.
     """
     app = web.Application(middlewares=[heard, _errors, access.guard, _etag], client_max_size=_LARGEST_BODY)
     app[SHELF] = shelf
@@ -50,6 +53,7 @@ def application(
     app[READERS] = Readers()
     app[pages.DEMO] = demo
     app[MEMO] = Memo()
+    app[LEDGER] = ledger or Ledger()
     described = openapi.document()
 
     async def describe(_request: web.Request) -> web.Response:
@@ -65,6 +69,9 @@ def application(
     app.router.add_get("/login", login.ask)
     app.router.add_post("/login", login.log_in)
     app.router.add_post("/logout", login.log_out)
+    app.router.add_post("/alerts/silence", alerts_page.silence)
+    app.router.add_post("/alerts/unsilence", alerts_page.unsilence)
+    app.router.add_post("/alerts/{id}/acknowledge", alerts_page.acknowledge)
     operations.add(app, program or operations.StoreOnly(shelf), with_metrics=with_metrics)
     app.on_response_prepare.extend((_safe, access.secured))
     app.on_shutdown.append(end_streams)

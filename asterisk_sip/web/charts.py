@@ -14,6 +14,9 @@ CLASSES = (1, 2, 3, 4, 5, 6, 0)
 WIDTH, HEIGHT = 100, 150
 """Across in per cent, so that a chart is as wide as there is room; down in pixels."""
 
+ACROSS = 1000
+"""How wide the box of a line is, whatever room there is for it."""
+
 _TICKS = 6
 _MINUTE = timedelta(minutes=1)
 _STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 360, 1440, 10_080))
@@ -92,6 +95,31 @@ def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: da
             "series": [[class_, [stacked[at][class_] for at in range(number)]] for class_ in seen],
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A number over time: a path in a box of 1000 by HEIGHT, and where threshold and ``clear`` lie in it.
+
+    ``most`` is the value at its top.
+    """
+
+    path: str
+    threshold: float
+    clear: float
+    most: float
+    since: datetime
+    until: datetime
+    ticks: Sequence[tuple[float, datetime]]
+
+
+def line(values: Sequence[tuple[datetime, float | None]], threshold: float, clear: float) -> Line:
+    """Return the line of (time, value) in even steps, broken where there is no value; there is at least one time."""
+    most = max([threshold * 1.25, clear, *(value for _, value in values if value is not None)]) or 1.0
+    since, until = values[0][0], values[-1][0]
+    path = sparkline([value for _, value in values], 0, most, ACROSS, HEIGHT)
+    down = [round(HEIGHT - 1 - level / most * (HEIGHT - 2), 1) for level in (threshold, clear)]
+    return Line(path, down[0], down[1], most, since, until, _ticks(since, until))
 
 
 def sparkline(values: Sequence[float | None], low: float, high: float, width: float = 96, height: float = 20) -> str:

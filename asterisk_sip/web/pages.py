@@ -17,7 +17,7 @@ from asterisk_sip import __version__
 from asterisk_sip.catalog import LANGUAGES, code_text, sip_code
 from asterisk_sip.errors import StoreError
 
-from . import assets, call, charts, codes, failures, live_page, overview, parameters, status_page
+from . import alerts_page, assets, call, charts, codes, failures, live_page, overview, parameters, status_page
 from .problems import ProblemError
 from .show import iso, lasted, link, utc
 from .visitor import visitor_of
@@ -137,5 +137,7 @@ PAGES = (
     Page("/live", "live", live_page.TAKES, live_page.fill),
     Page("/codes", "codes", ("q", "seen"), codes.fill),
     Page("/codes/{code}", "code", (), codes.fill_one, in_nav=False),
+    Page("/alerts", "alerts", (), alerts_page.fill),
+    Page("/alerts/{id}", "alert", (), alerts_page.fill_one, in_nav=False),
     Page("/status", "status", (), status_page.fill),
 )
