@@ -154,6 +154,15 @@ class Config(Section):
             raise ValueError("has no place beside [collector], which listens to no PBX; run two programs")
         return value
 
+    @field_validator("alert_target")
+    @classmethod
+    def _no_targets_of_a_collector(cls, value: AlertTargetsConfig, info: ValidationInfo) -> AlertTargetsConfig:
+        if value.names and info.data.get("collector") is not None:
+            raise ValueError(
+                "has no place beside [collector], which judges nothing: each companion tells what it heard"
+            )
+        return value
+
     @field_validator("sink")
     @classmethod
     def _no_sinks_of_a_collector(cls, value: SinksConfig, info: ValidationInfo) -> SinksConfig:

@@ -16,6 +16,7 @@ from asterisk_sip.alerts.model import Change
 from asterisk_sip.errors import PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import Delivery
 
+from .mail_server import mail_server
 from .notices import CLEARED, FIRED, told
 from .webhook_target import Post, Target, webhook_target
 
@@ -77,3 +78,20 @@ async def test_what_is_no_url_of_apprise_is_told_by_its_place_alone(tmp_path: Pa
     with pytest.raises(PermanentSinkError, match=r"^apprise knows no such URL: number 2 of 2$"):
         await sink.open()
     await sink.close()
+
+
+async def test_a_mail_has_the_first_line_as_its_subject_and_the_same_as_html_and_text() -> None:
+    async with mail_server() as mailbox:
+        address = f"127.0.0.1:{mailbox.port}"
+        url = f"mailto://user:hidden@{address}?from=pbx@example.net&to=noc@example.net&mode=insecure"
+        sink = AppriseTarget(AppriseSettings((url,), "html"))
+        await sink.open()
+        await sink.write([delivery(FIRED)])
+        await sink.close()
+    [mail] = mailbox.mails
+    assert mail["Subject"] == "acme: 503 Service Unavailable on 37 of 80 calls in 5 min (46 %), since 03:12 UTC"
+    html, text = mail.get_body(("html",)), mail.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    assert "<li>Send the call through another trunk.</li>" in html.get_content()
+    assert "Send the call through another trunk." in text.get_content()

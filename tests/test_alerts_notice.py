@@ -202,7 +202,7 @@ def test_text_html_and_json_say_the_same() -> None:
     seen = Seen(data["html"])
     [alert] = data["alerts"]
     for line in (*data["text"].splitlines(), alert["headline"], alert["meaning"], *alert["next_steps"]):
-        said = line.removeprefix("- ").strip().replace(" %", "\u00a0%")
+        said = line.removeprefix("- ").strip().replace(" %", "\u00a0%").replace("`", "")
         if not line.startswith(("--", "  ")):
             assert said.split("  ")[0] in re.sub(r"\s+", " ", seen.text) or said in seen.text, line
     assert alert["link"] in seen.links
@@ -238,6 +238,11 @@ def test_words_of_the_rule_come_before_those_of_the_catalogue() -> None:
     rule = replace(RULE, meaning="Acme is full.", hint="Call Acme: 555 0100.")
     [alert] = told(FIRED, rule=rule).alerts
     assert (alert.meaning, alert.next_steps) == ("Acme is full.", ("Call Acme: 555 0100.",))
+
+
+def test_commands_in_advice_look_like_commands_and_nothing_else_becomes_mark_up() -> None:
+    rule = replace(RULE, hint="Run `core show channels` <b>now</b>.")
+    assert "Run <code>core show channels</code> &lt;b&gt;now&lt;/b&gt;." in written(told(FIRED, rule=rule))["html"]
 
 
 def test_who_was_not_listening_all_the_time_says_so() -> None:

@@ -82,6 +82,13 @@ def test_what_a_target_cannot_be_is_refused(change: tuple[str, str], key: str, t
     assert [name for name in found if name.startswith(key)]
 
 
+def test_a_collector_judges_and_tells_nothing(tmp_path: Path) -> None:
+    rule = '[[alerts]]\nname = "r"\nkind = "gap"\n'
+    found = faults(tmp_path / "a.toml", HOOK.replace(MINIMAL, "[collector]\n") + rule)
+    assert found.keys() == {"alerts", "alert_target"}
+    assert "has no place beside [collector]" in found["alerts"]
+
+
 def test_each_target_gets_a_courier_under_its_name(tmp_path: Path) -> None:
     config = read(tmp_path / "a.toml", ALL + "[notice]\nexpire_h = 2\n", ONE | URLS)
     store = SqliteStore(tmp_path / "calls.db")

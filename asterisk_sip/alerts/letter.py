@@ -7,6 +7,7 @@ its place: an alert is never lost over its looks.
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from typing import Any
 import jinja2
 import structlog
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
 from asterisk_sip.alerts.notice import Notice, notice_json
 from asterisk_sip.alerts.notice_page import Page, Part, page
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 _FOLDER = files(__package__) / "templates"
 _WIDTH = 100
 _LARGEST_BYTES = 262_144
+_COMMAND = re.compile("`([^`]{1,200})`")
 _COLOURS = {"fired": "#b42318", "cleared": "#1a7f37", "hook": "#7a5af8"}
 
 
@@ -95,7 +98,7 @@ def _environment(*, html: bool) -> jinja2.Environment:
     environment = ImmutableSandboxedEnvironment(
         autoescape=html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
-    environment.filters |= {"wrapped": _wrapped, "solid": _solid}
+    environment.filters |= {"wrapped": _wrapped, "solid": _solid, "code": _code}
     return environment
 
 
@@ -110,6 +113,11 @@ def _wrapped(text: str, indent: str = "") -> str:
 def _solid(text: str) -> str:
     """Return a text in which no line breaks between a number and its per cent."""
     return text.replace(" %", "\u00a0%")
+
+
+def _code(text: str) -> Markup:
+    """Return advice as HTML: what stands between backticks is a command."""
+    return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  it was escaped just before
 
 
 def _colour(part: Part) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from asterisk_sip.alerts.notice import Notice, Sample, Told
 from asterisk_sip.alerts.notice_moved import Move
 from asterisk_sip.alerts.notice_words import Words, words
-from asterisk_sip.calls.plain_text import disarmed
+from asterisk_sip.calls.plain_text import disarmed, plain
 
 SHOWN = 10
 """How many alerts of one notice people are shown; of the others only how many there are. JSON holds all."""
+_LONGEST_ADVICE = 500
 _WITHOUT_WINDOW = ("gap", "sink")
 """Kinds that count nothing over a window."""
 
@@ -68,17 +69,17 @@ def _part(told: Told, t: Words) -> Part:
         state=told.state,
         severity=t(f"severity.{told.severity}"),
         about=tuple(_about(told, t)),
-        meaning=None if told.meaning is None else disarmed(told.meaning, 400),
-        next_steps=tuple(disarmed_advice(step) for step in told.next_steps),
+        meaning=None if told.meaning is None else _advice(told.meaning),
+        next_steps=tuple(_advice(step) for step in told.next_steps),
         moved=tuple(_moved(move, t) for move in told.moved),
         samples=tuple(Line(_sample(sample, t), sample.link) for sample in told.samples),
         link=told.link,
     )
 
 
-def disarmed_advice(step: str) -> str:
-    """Return advice of the catalogue or the configuration: nobody remote wrote it, so commands keep their marks."""
-    return step[:400]
+def _advice(text: str) -> str:
+    """Return words of the catalogue or the configuration: nobody remote wrote them, so commands keep their marks."""
+    return plain(text[:_LONGEST_ADVICE])
 
 
 def _about(told: Told, t: Words) -> list[str]:
