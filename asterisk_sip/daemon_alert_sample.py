@@ -62,6 +62,10 @@ class NoRecords:
         """Return none."""
         return []
 
+    async def call_texts(self, query: CallQuery) -> list[str]:  # noqa: ARG002  as a store is asked
+        """Return none."""
+        return []
+
     async def call(self, record_id: str) -> CallRecord | None:  # noqa: ARG002  as a store is asked
         """Return none."""
         return None

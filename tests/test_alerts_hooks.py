@@ -29,6 +29,7 @@ from asterisk_sip.alerts.hooks_webhook import WebhookTarget
 from asterisk_sip.alerts.model import Change, Severity, State, change_text
 from asterisk_sip.config import Config
 from asterisk_sip.daemon_alert_replay import Replayed, replay_dead
+from asterisk_sip.daemon_alert_targets import firing
 from asterisk_sip.errors import AsteriskSipError, PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import Delivery, Sink
 from asterisk_sip.sinks.dead_letters import DeadLetters
@@ -426,3 +427,12 @@ async def test_a_replay_to_a_target_that_is_down_loses_nothing_and_tries_one_onl
 async def test_a_replay_to_nobody_says_who_there_is(tmp_path: Path) -> None:
     with pytest.raises(AsteriskSipError, match="no target is called 'opps'; there are: ops"):
         await replay_dead(with_target(tmp_path, "http://127.0.0.1:9/"), "opps")
+
+
+async def test_alertmanager_is_told_again_only_of_what_fires_was_told_and_is_for_it(bench: Bench) -> None:
+    of = {"alert_id": "1"}, {"alert_id": "2", "targets": ("am",)}, {"alert_id": "3", "targets": ("other",)}
+    fires = [change(id=each["alert_id"], **each) for each in of]
+    muted = change(id="4", alert_id="4", muted="quiet hours")
+    over = change(id="5", alert_id="5")
+    await bench.tell(*fires, muted, over, replace(CLEARED, id="6", alert_id="5"))
+    assert {each.alert_id for each in await firing(bench.book, "am")} == {"1", "2"}

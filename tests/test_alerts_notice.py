@@ -20,7 +20,7 @@ from asterisk_sip.alerts.notice import Facts, Notice, notice_id
 from asterisk_sip.alerts.notice_headline import Subject, headline
 from asterisk_sip.alerts.notice_moved import Spot, moved, spots
 from asterisk_sip.alerts.notice_words import words
-from asterisk_sip.calls.model import SipStatus
+from asterisk_sip.calls.model import SipStatus, to_json
 from asterisk_sip.catalog import LANGUAGES, UnknownLanguageError, code_text
 
 from .call_records import BEGAN, failed
@@ -188,10 +188,10 @@ def test_where_nothing_failed_before_that_is_said_and_no_share_of_nothing() -> N
 
 def test_failed_attempts_are_counted_by_when_they_ended_and_not_those_that_were_answered() -> None:
     records = [failed(number, trunk="acme") for number in range(10)]
-    found = spots(records, BEGAN + timedelta(seconds=3), BEGAN + timedelta(seconds=6))
+    found = spots(map(to_json, records), BEGAN + timedelta(seconds=3), BEGAN + timedelta(seconds=6))
     assert found == {Spot("acme", 503, "congestion", "+4930"): 3}
     flood = replace(failed(3), count=40)
-    assert spots([flood], BEGAN, BEGAN + timedelta(hours=1)).total() == 40
+    assert spots([to_json(flood)], BEGAN, BEGAN + timedelta(hours=1)).total() == 40
 
 
 # The rest of it

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from asterisk_sip.alerts.rules_fields import PREFIX_DIGITS, prefix_of
-from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.alerts.rules_fields import PREFIX_DIGITS, Json, prefix_of
+from asterisk_sip.calls.model import isoformat
 from asterisk_sip.catalog import disposition
 
 MOST = 3
@@ -49,22 +49,18 @@ class Move:
         return _share(self.now, self.now_of) - _share(self.before, self.before_of)
 
 
-def spots(records: Iterable[CallRecord], since: datetime, until: datetime) -> Counter[Spot]:
-    """Count the failed attempts that ended in a window, ``since`` included and ``until`` not."""
+def spots(calls: Iterable[Json], since: datetime, until: datetime) -> Counter[Spot]:
+    """Count the failed attempts of recorded calls that ended in a window, ``since`` included and ``until`` not."""
     counts: Counter[Spot] = Counter()
-    for record in records:
-        for attempt in record.attempts:
-            at = attempt.ended_at or record.ended_at
-            if at is None or not since <= at < until or not disposition(attempt.disposition).failed:
+    begin, end = isoformat(since), isoformat(until)  # the order of the texts is that of the times
+    for call in calls:
+        for attempt in call["attempts"]:
+            at = attempt["ended_at"] or call["ended_at"]
+            if at is None or not begin <= at < end or not disposition(attempt["disposition"]).failed:
                 continue
-            number = attempt.dialled or record.dialled
-            spot = Spot(
-                attempt.trunk or "",
-                attempt.sip.code or 0,
-                attempt.disposition,
-                prefix_of(number or "", PREFIX_DIGITS) or "",
-            )
-            counts[spot] += record.count
+            prefix = prefix_of(attempt["dialled"] or call["dialled"] or "", PREFIX_DIGITS) or ""
+            spot = Spot(attempt["trunk"] or "", attempt["sip"]["code"] or 0, attempt["disposition"], prefix)
+            counts[spot] += call.get("count", 1)
     return counts
 
 

@@ -48,6 +48,10 @@ class Answers(ABC):
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
         return [self._record(row.record) for row in await self._select(queries.calls_matching(query))]
 
+    async def call_texts(self, query: CallQuery) -> list[str]:
+        """Return the JSON of calls as it lies there, the newest first."""
+        return [row.record for row in await self._select(queries.calls_matching(query))]
+
     async def call(self, record_id: str) -> CallRecord | None:
         """Return one call by its id, None when it is not kept."""
         rows = await self._select(queries.call_of(record_id))

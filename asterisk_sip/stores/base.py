@@ -182,6 +182,9 @@ class Store(Protocol):
     async def calls(self, query: CallQuery) -> list[CallRecord]:
         """Return the newest calls first. Raises ValueError for a ``before`` that is no cursor."""
 
+    async def call_texts(self, query: CallQuery) -> list[str]:
+        """Return the JSON of calls as it lies there, the newest first: for who reads many and little of each."""
+
     async def call(self, record_id: str) -> CallRecord | None:
         """Return one call by its id, None when it is not kept."""
 
