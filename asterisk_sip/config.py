@@ -2,7 +2,8 @@
 
 Environment: ``ASTERISK_SIP__STORE__PATH`` overrides ``store.path``, ``ASTERISK_SIP__PBX__0__AMI__PORT`` the port of the
 first PBX; it is as if the file said so. Secrets have variables of their own, see `config_secrets`. A variable set to
-nothing counts as not set. Relative paths start at the folder of the TOML file.
+nothing counts as not set. Relative paths start at the folder of the TOML file; under systemd, a file that a key
+``..._file`` names may lie in the folder of its credentials instead.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from asterisk_sip.config_model import (
     StoreConfig,
     TrunkRule,
 )
-from asterisk_sip.config_secrets import SECRETS, SecretFinder, misplaced
+from asterisk_sip.config_secrets import SECRETS, SecretFinder, credential, misplaced
 from asterisk_sip.config_sinks import DeliveryConfig
 from asterisk_sip.errors import ConfigError
 
@@ -185,7 +186,12 @@ class _Draft:
                 table = _at(self._tree, loc[:-1])
                 value = table.get(path[-1]) if isinstance(table, dict) else None
                 if isinstance(value, str) and value:
-                    table[path[-1]] = str(self._folder / value)
+                    table[path[-1]] = str(self._place(Path(value), path[-1]))
+
+    def _place(self, path: Path, key: str) -> Path:
+        whole = self._folder / path
+        laid = credential(whole, self._folder, self._environ) if key.endswith("_file") else None
+        return laid or whole
 
     def _certificates(self) -> None:
         for path in key_paths(Config):

@@ -121,6 +121,19 @@ def variable_stem(pbx_name: object) -> str | None:
     return f"ASTERISK_SIP_{re.sub('[^A-Z0-9]', '_', pbx_name.upper())}"
 
 
+def credential(path: Path, folder: Path, environ: Mapping[str, str]) -> Path | None:
+    """Return where systemd has laid a file of the configuration's folder, for a program that may not read it there.
+
+    ``LoadCredential=secrets:/etc/asterisk-sip/secrets`` lays ``secrets/ami.secret`` as ``secrets_ami.secret`` into the
+    folder that CREDENTIALS_DIRECTORY names (systemd.exec(5)); a credential of one file has the name it is given.
+    """
+    given = environ.get("CREDENTIALS_DIRECTORY")
+    if not given or not path.is_relative_to(folder):
+        return None
+    laid = Path(given, "_".join(path.relative_to(folder).parts))
+    return laid if laid.exists() else None
+
+
 def misplaced(variable: str) -> str | None:
     """Say how a secret is given that someone gives by a variable ``ASTERISK_SIP__...``; None if it is no secret."""
     name = variable.lower()

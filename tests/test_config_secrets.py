@@ -48,6 +48,28 @@ def test_a_secret_file_beside_the_config(file: Path, end: str, mode: int) -> Non
     assert config.warnings == ()
 
 
+@pytest.mark.parametrize("written", ["secrets/ami.secret", "{folder}/secrets/ami.secret"])
+def test_what_systemd_lays_down_as_credentials_is_taken_in_place_of_the_file(file: Path, written: str) -> None:
+    laid = file.parent / "laid"
+    laid.mkdir()
+    (laid / "secrets_ami.secret").write_text(HIDDEN)
+    (laid / "secrets_ami.secret").chmod(0o400)
+    text = ami(f'secret_file = "{written.format(folder=file.parent)}"')
+    config = read(file, text, {"CREDENTIALS_DIRECTORY": str(laid)})
+    assert ami_of(config).secret.get_secret_value() == HIDDEN
+    assert ami_of(config).secret_file == laid / "secrets_ami.secret"
+
+
+def test_by_hand_or_without_such_a_credential_the_file_itself_is_read(file: Path) -> None:
+    (file.parent / "secrets").mkdir()
+    secret = file.parent / "secrets" / "ami.secret"
+    secret.write_text(HIDDEN)
+    secret.chmod(0o600)
+    for environ in ({}, {"CREDENTIALS_DIRECTORY": str(file.parent / "others")}):
+        config = read(file, ami('secret_file = "secrets/ami.secret"'), environ)
+        assert ami_of(config).secret_file == secret
+
+
 def test_a_secret_file_that_everybody_can_read_is_a_warning(file: Path) -> None:
     secret = file.parent / "ami.secret"
     secret.write_text(HIDDEN)

@@ -192,7 +192,7 @@ class HepSource:
 def dropped_by_kernel(sock: socket.socket) -> int:
     """Return how many datagrams the kernel dropped at a UDP socket; 0 where it does not tell (no /proc)."""
     inode = str(os.fstat(sock.fileno()).st_ino)
-    table = Path("/proc/net/udp6" if sock.family == socket.AF_INET6 else "/proc/net/udp")
+    table = Path("/proc/self/net/udp6" if sock.family == socket.AF_INET6 else "/proc/self/net/udp")
     with contextlib.suppress(OSError, ValueError):
         for line in table.read_text("ascii").splitlines()[1:]:
             fields = line.split()
