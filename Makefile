@@ -10,7 +10,7 @@ CONFIG ?=
 PYTEST_FLAGS ?=
 BENCH ?=
 
-.PHONY: help setup run test check bench fuzz lab lab-build lock clean
+.PHONY: help setup run test check bench fuzz lab lab-build lock dist deb clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,12 @@ lock: ## renew requirements/*.txt (needs uv)
 	$(UV_LOCK) pyproject.toml --extra nats --extra postgres -o requirements/image.txt
 	$(UV_LOCK) --group build -o requirements/build.txt
 	$(UV_LOCK) pyproject.toml --group dev -o requirements/dev.txt
+
+dist: setup ## build wheel and sdist into dist/
+	$(BIN)/python -m hatchling build -d dist
+
+deb: ## build the Debian package into dist/, for this Debian's own Python
+	/usr/bin/python3 scripts/make_deb.py
 
 clean: ## remove what was built (keeps .lab)
 	rm -rf $(VENV) .run dist build

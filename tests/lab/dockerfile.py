@@ -50,7 +50,7 @@ def make(dockerfile: Path, context: Path, into: Path) -> Image:
     for word, text in steps(dockerfile.read_text()):
         if word == "FROM":
             base, _, name = text.partition(" AS ")
-            image = Image(_copy_of(base, into / str(len(stages))))
+            image = Image(copy_of(base, into / str(len(stages))))
             stages[name or str(len(stages))] = image
         else:
             image = _done(image, word, text, context, stages)
@@ -69,7 +69,7 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
 
 def _done(image: Image, word: str, text: str, context: Path, stages: dict[str, Image]) -> Image:
     if word == "RUN":
-        _run(image, text)
+        run(image, text)
     elif word == "COPY":
         _copy(image, shlex.split(text), context, stages)
     elif word == "WORKDIR":
@@ -94,13 +94,14 @@ def _said(image: Image, word: str, text: str) -> dict[str, Any]:
     return {}
 
 
-def _copy_of(base: str, root: Path) -> Path:
+def copy_of(base: str, root: Path) -> Path:
+    """Copy the root that stands for a base image."""
     root.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", "--reflink=auto", BASES[base](), root], check=True)
     return root
 
 
-def _run(image: Image, script: str) -> None:
+def run(image: Image, script: str) -> None:
     """Run a step as root, by the machine's own way to the network."""
     environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", **image.environ, **_machine()}
     with _network(image.root):

@@ -1,0 +1,192 @@
+"""What is given away: the wheel, the source, and the Debian package, each put where a user puts it, and run there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from .lab.dockerfile import Image, copy_of, run
+from .lab.fixtures import need_bare
+from .lab.wait import until_blocking
+
+TOP = Path(__file__).parent.parent
+NOT_IN_THE_WHEEL = {"debian", "demo-lab"}
+"""Folders of configs/ that only serve to make packages and images."""
+SECRET = "/etc/asterisk-sip/secrets/ami.secret"
+UNIT = TOP / "configs" / "systemd" / "asterisk-sip.service"
+CONFIG = "/etc/asterisk-sip/asterisk-sip.toml"
+
+
+def made_in_a_root(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that takes minutes in a Debian root."""
+    for mark in (pytest.mark.roots, pytest.mark.timeout(600)):
+        test = mark(test)
+    return test
+
+
+# The Debian package
+
+
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The package, as `make deb` makes it on Debian 12."""
+    need_bare()
+    folder = tmp_path_factory.mktemp("deb")
+    root = Image(copy_of("debian:bookworm-slim", folder / "root"))
+    for name in ("asterisk_sip", "configs", "requirements", "scripts"):
+        shutil.copytree(TOP / name, root.root / "src" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "Makefile", "README.md", "LICENSE"):
+        shutil.copy(TOP / name, root.root / "src" / name)
+    run(
+        root,
+        "apt-get update -q && apt-get install -q -y --no-install-recommends ca-certificates make python3 python3-venv",
+    )
+    run(root, "make -C /src deb")
+    [made] = (root.root / "src/dist").glob("*.deb")
+    yield shutil.copy(made, folder)
+    shutil.rmtree(folder)
+
+
+def test_the_package_orders_versions_as_python_does() -> None:
+    sys.path.insert(0, str(TOP / "scripts"))
+    try:
+        from make_deb import deb_version  # noqa: PLC0415  a script, not a part of the program
+    finally:
+        sys.path.pop(0)
+    ordered = ["0.1.0.dev0", "0.1.0a1", "0.1.0b2", "0.1.0rc1", "0.1.0", "0.1.1.dev0", "0.1.1"]
+    for earlier, later in zip(ordered, ordered[1:], strict=False):
+        command = ["dpkg", "--compare-versions", deb_version(earlier), "lt", deb_version(later)]
+        assert subprocess.run(command, check=False).returncode == 0, (earlier, later)
+
+
+@made_in_a_root
+def test_the_debian_package_is_installed_started_upgraded_removed_and_purged(deb: Path, tmp_path: Path) -> None:
+    image = Image(copy_of("debian:bookworm-slim", tmp_path / "root"))
+    root = image.root
+    shutil.copy(deb, root / "old.deb")
+    run(image, "apt-get update -q && apt-get install -q -y --no-install-recommends /old.deb")
+    assert "608" in inside(root, "asterisk-sip", "explain", "608").stdout
+    assert (root / "usr/share/man/man1/asterisk-sip.1.gz").exists()
+    assert (root / "etc/asterisk-sip/secrets").stat().st_mode & 0o7777 == 0o700
+    refused = inside(root, "asterisk-sip", "check", "--config", CONFIG)
+    assert (refused.returncode, "secrets/ami.secret: does not exist" in refused.stderr) == (2, True)
+
+    (root / SECRET[1:]).write_text("for-this-test\n")
+    (root / SECRET[1:]).chmod(0o600)
+    it_starts_as_a_service(root)
+
+    with (root / CONFIG[1:]).open("a") as config:
+        config.write("# mine\n")
+    newer = later_version(deb, tmp_path)
+    shutil.copy(newer, root / "new.deb")
+    run(image, "apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef /new.deb")
+    assert (
+        "ii  0.9.9\n" in inside(root, "dpkg-query", "-W", "-f=${db:Status-Abbrev} ${Version}\n", "asterisk-sip").stdout
+    )
+    assert (root / CONFIG[1:]).read_text().endswith("# mine\n")
+    it_starts_as_a_service(root)
+
+    run(image, "apt-get remove -q -y asterisk-sip")
+    assert not (root / "usr/lib/asterisk-sip").exists()
+    assert not (root / "usr/bin/asterisk-sip").exists()
+    assert {(root / name[1:]).exists() for name in (CONFIG, SECRET, "/var/lib/asterisk-sip")} == {True}
+    run(image, "apt-get purge -q -y asterisk-sip")
+    assert not [
+        path for path in root.rglob("*asterisk-sip*") if path.name not in (".", "..") and "proc" not in path.parts
+    ]
+    shutil.rmtree(root)
+
+
+def inside(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a root, as root."""
+    return subprocess.run(["chroot", root, *command], capture_output=True, text=True, timeout=60, check=False)
+
+
+def later_version(deb: Path, folder: Path) -> Path:
+    """Give the same package, as if it were a later one."""
+    whole, later = folder / "later", folder / "later.deb"
+    subprocess.run(["dpkg-deb", "-R", deb, whole], check=True)
+    control = whole / "DEBIAN" / "control"
+    control.write_text(re.sub(r"(?m)^Version: .*", "Version: 0.9.9", control.read_text()))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", whole, later], check=True)
+    shutil.rmtree(whole)
+    return later
+
+
+def it_starts_as_a_service(root: Path) -> None:
+    """Start it as the unit does: a user that owns nothing but its state, told of systemd's socket and credentials."""
+    nobody = 65_534
+    state, laid = root / "var/lib/asterisk-sip", root / "run/credentials"
+    for folder in (state, laid):
+        folder.mkdir(exist_ok=True)
+    shutil.copy(root / SECRET[1:], laid / "secrets_ami.secret")
+    for path in (state, laid, *state.iterdir(), *laid.iterdir()):
+        os.chown(path, nobody, nobody)
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as told:
+        address = root / "run/notify"
+        address.unlink(missing_ok=True)
+        told.bind(str(address))
+        address.chmod(0o666)
+        told.settimeout(30)
+        environ = {"NOTIFY_SOCKET": "/run/notify", "CREDENTIALS_DIRECTORY": "/run/credentials", "PATH": "/usr/bin"}
+        environ["ASTERISK_SIP__WEB__PORT"] = str(free_port())
+        words = [f"{name}={value}" for name, value in environ.items()]
+        program = ("asterisk-sip", "run", "--config", CONFIG)
+        user = ("setpriv", "--pdeathsig=KILL", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups")
+        with subprocess.Popen(
+            ["chroot", root, *user, "env", "-i", *words, *program], stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert b"READY=1" in told.recv(4096)
+            finally:
+                process.terminate()
+                said = process.communicate(timeout=30)[1]
+        assert process.returncode == 0, said
+        assert "/var/lib/asterisk-sip/asterisk-sip.db" in said
+    shutil.rmtree(laid)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+# The unit
+
+
+def test_the_unit_holds_nothing_that_systemd_does_not_know(tmp_path: Path) -> None:
+    program = tmp_path / "asterisk-sip"
+    program.touch(0o755)
+    unit = tmp_path / "asterisk-sip.service"
+    unit.write_text(UNIT.read_text().replace("=/usr/bin/asterisk-sip", f"={program}"))
+    verified = systemd_analyze("verify", "--man=false", str(unit))
+    assert [line for line in verified.stderr.splitlines() if "asterisk-sip.service" in line] == []
+
+
+def test_the_unit_allows_as_little_as_the_docs_say() -> None:
+    told = (TOP / "docs" / "install.md").read_text(encoding="utf-8")
+    [score] = re.findall(r"`systemd-analyze security` gives it ([\d.]+) of 10", told)
+    scored = systemd_analyze("security", "--offline=true", f"--threshold={round(float(score) * 10)}", str(UNIT))
+    assert scored.returncode == 0, scored.stdout
+
+
+def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it, where there is one; skip the test elsewhere, but never in CI."""
+    if shutil.which("systemd-analyze") is None and not os.environ.get("CI"):
+        pytest.skip("systemd-analyze is not here: apt-get install systemd")
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
