@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tarfile
+import tomllib
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from .lab import pypi
 from .lab.dockerfile import Image, copy_of, run
 from .lab.fixtures import need_bare
 from .lab.wait import until_blocking
 
 TOP = Path(__file__).parent.parent
+VERSION = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]
 NOT_IN_THE_WHEEL = {"debian", "demo-lab"}
 """Folders of configs/ that only serve to make packages and images."""
 SECRET = "/etc/asterisk-sip/secrets/ami.secret"
@@ -57,18 +62,14 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     run(root, "make -C /src deb")
     [made] = (root.root / "src/dist").glob("*.deb")
-    yield shutil.copy(made, folder)
+    yield made.rename(folder / made.name)
     shutil.rmtree(folder)
 
 
 def test_the_package_orders_versions_as_python_does() -> None:
-    sys.path.insert(0, str(TOP / "scripts"))
-    try:
-        from make_deb import deb_version  # noqa: PLC0415  a script, not a part of the program
-    finally:
-        sys.path.pop(0)
+    deb_version = runpy.run_path(str(TOP / "scripts" / "make_deb.py"))["deb_version"]
     ordered = ["0.1.0.dev0", "0.1.0a1", "0.1.0b2", "0.1.0rc1", "0.1.0", "0.1.1.dev0", "0.1.1"]
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         command = ["dpkg", "--compare-versions", deb_version(earlier), "lt", deb_version(later)]
         assert subprocess.run(command, check=False).returncode == 0, (earlier, later)
 
@@ -190,3 +191,118 @@ def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None and not os.environ.get("CI"):
         pytest.skip("systemd-analyze is not here: apt-get install systemd")
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+
+
+# Wheel and source
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with wheel and source, as `make dist` makes them."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run(command, cwd=TOP, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    """The wheel."""
+    [found] = dist.glob("*.whl")
+    return found
+
+
+def pythons() -> dict[str, Path | None]:
+    """The Pythons we say we run on, and where this machine has them."""
+    found: dict[str, Path | None] = dict.fromkeys(("3.11", "3.12", "3.13", "3.14"))
+    for version in found:
+        there = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        on_path = shutil.which(f"python{version}")
+        if there:
+            found[version] = there[-1]
+        elif on_path and "shims" not in on_path:
+            found[version] = Path(on_path)
+    found[f"{sys.version_info[0]}.{sys.version_info[1]}"] = Path(sys.executable)
+    return found
+
+
+def test_nothing_that_the_program_reads_is_missing_in_the_wheel(wheel: Path) -> None:
+    package = {path for path in (TOP / "asterisk_sip").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    configs = {path for path in (TOP / "configs").rglob("*") if path.is_file()}
+    configs = {path for path in configs if path.relative_to(TOP / "configs").parts[0] not in NOT_IN_THE_WHEEL}
+    wanted = {str(path.relative_to(TOP)) for path in package}
+    wanted |= {f"asterisk_sip/{path.relative_to(TOP)}" for path in configs}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert held == wanted
+
+
+def test_the_source_holds_what_the_packages_are_made_of(dist: Path) -> None:
+    [source] = dist.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {
+        "Makefile",
+        "Dockerfile",
+        ".dockerignore",
+        "docker-compose.yml",
+        "scripts/make_deb.py",
+        "tests/test_packages.py",
+    }
+    assert wanted <= held
+    assert {f"requirements/{name}.txt" for name in ("run", "image", "build", "dev")} <= held
+
+
+@pytest.mark.parametrize("version", pythons())
+def test_the_wheel_works_in_a_clean_environment(version: str, wheel: Path, tmp_path: Path) -> None:
+    python = pythons()[version]
+    if python is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    uv("venv", "--python", str(python), str(tmp_path / "venv"))
+    into = ("pip", "install", "--python", str(tmp_path / "venv"))
+    uv(*into, "--require-hashes", "--requirements", str(TOP / "requirements/run.txt"))
+    uv(*into, "--no-deps", str(wheel))
+    it_works(tmp_path / "venv/bin/asterisk-sip", tmp_path)
+
+
+def test_pipx_and_uvx_take_the_wheel_as_the_docs_say(wheel: Path, tmp_path: Path) -> None:
+    tool = ("tool", "run", "--python", sys.executable, "--from", str(wheel), "asterisk-sip")
+    assert "608 Rejected" in uv(*tool, "explain", "608")
+    environ = os.environ | {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    command = [sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(wheel)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    it_works(tmp_path / "bin/asterisk-sip", tmp_path)
+
+
+def uv(*arguments: str) -> str:
+    """Run uv and give what it prints."""
+    environ = os.environ | pypi.uv_environ()
+    command = [sys.executable, "-m", "uv", "--no-progress", *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def it_works(program: Path, folder: Path) -> None:
+    """It tells its version, explains, and its demonstration reaches a first record, on the terminal, page and API."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, cwd=folder)
+    assert said.stdout.strip() == VERSION
+    explained = subprocess.run([program, "explain", "608"], capture_output=True, text=True, check=True, cwd=folder)
+    assert "608 Rejected" in explained.stdout
+    with (folder / "said").open("wb") as said_to:
+        process = subprocess.Popen([program, "demo"], stdout=said_to, stderr=said_to, cwd=folder)
+    try:
+        until_blocking(lambda: "608 Rejected (wire)" in (folder / "said").read_text(), "a first record", 60)
+        [url] = re.findall(r"The dashboard: +(\S+)", (folder / "said").read_text())
+        assert json.loads(asked(f"{url}api/v1/calls"))["calls"]
+        assert b"<html" in asked(url)
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, (folder / "said").read_text()
+
+
+def asked(url: str) -> bytes:
+    """Give what a page or the API answers."""
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  our own server
+        content: bytes = answer.read()
+        return content

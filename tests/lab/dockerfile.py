@@ -9,14 +9,14 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.lab import apt, roots
+from tests.lab import apt, pypi, roots
 from tests.lab.errors import RootError
+from tests.lab.pypi import CERTIFICATES
 
 BASES: dict[str, Callable[[], Path]] = {
     "debian:bookworm-slim": roots.bare,
@@ -24,7 +24,6 @@ BASES: dict[str, Callable[[], Path]] = {
 }
 """What stands for each base image. That of forky has Asterisk already: to install it there is quick."""
 
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PEM = "etc/machine.pem"  # whom this machine trusts, there while a step runs
 APT = "etc/apt/apt.conf.d/99machine"  # how its apt gets at archives, likewise
 STEP_S = 300
@@ -132,17 +131,10 @@ def _network(root: Path) -> Iterator[None]:
 
 
 def _machine() -> dict[str, str]:
-    """What apt and pip need to know about this machine: where its index is, its proxy, whom it trusts."""
-    told = {"DEBIAN_FRONTEND": "noninteractive", **apt.http_proxy()}
-    told |= {name: value for name, value in os.environ.items() if name.lower() in ("http_proxy", "https_proxy")}
-    if CERTIFICATES.exists():
-        told["PIP_CERT"] = f"/{PEM}"
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    ).stdout
-    for key, value in re.findall(r"^\S+\.(index-url|trusted-host|proxy)='(.*)'$", listed, re.MULTILINE):
-        told[f"PIP_{key.replace('-', '_').upper()}"] = value
-    return told
+    """What apt and pip need to know about this machine."""
+    told = {"DEBIAN_FRONTEND": "noninteractive", **apt.http_proxy(), **pypi.proxies()}
+    told |= {f"PIP_{name.upper().replace('-', '_')}": value for name, value in pypi.settings().items()}
+    return told | ({"PIP_CERT": f"/{PEM}"} if CERTIFICATES.exists() else {})
 
 
 def _copy(image: Image, words: list[str], context: Path, stages: dict[str, Image]) -> None:
