@@ -31,6 +31,6 @@ WORKDIR /var/lib/asterisk-sip
 VOLUME /var/lib/asterisk-sip
 EXPOSE 8600
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8600/api/v1/health', timeout=4)"]
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8600/healthz', timeout=4)"]
 ENTRYPOINT ["tini", "--", "asterisk-sip"]
 CMD ["run", "--config", "/etc/asterisk-sip/asterisk-sip.toml"]

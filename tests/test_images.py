@@ -5,21 +5,37 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from asterisk_sip.config import load
 
 from .lab import compose
 from .lab.dockerfile import Image, make, steps
 from .lab.fixtures import need_bare, need_roots
 from .lab.pod import Container, Pod
 from .lab.wait import until_blocking
+from .nats_servers import PROGRAM as NATS
 
 TOP = Path(__file__).parent.parent
 DEMO_LAB = TOP / "configs" / "demo-lab"
 DOCKERFILES = (TOP / "Dockerfile", DEMO_LAB / "Dockerfile")
 STATE = "/var/lib/asterisk-sip"
+
+PROFILES = {
+    "demo": {
+        *("keys", "asterisk", "acme", "globex", "office", "impatient"),
+        *("asterisk-sip", "prometheus", "grafana"),
+    },
+    "companion-only": {"companion"},
+    "fleet": {
+        *("keys", "asterisk", "acme", "globex", "office", "impatient"),
+        *("fleet-companion", "nats1", "nats2", "nats3", "postgres", "collector"),
+    },
+}
 
 
 def mounts(test: Callable[..., None]) -> Callable[..., None]:
@@ -62,6 +78,30 @@ def test_an_image_has_a_user_without_rights_a_health_check_and_no_secret(path: P
     ]
 
 
+@pytest.mark.roots
+@pytest.mark.parametrize("profile", PROFILES)
+def test_docker_compose_takes_every_profile(profile: str) -> None:
+    told = compose.config(profile)
+    assert {*told["services"]} == PROFILES[profile]
+    for name, service in told["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert not service.get("privileged"), name
+        assert service.get("build") or re.search(r":v?\d", service["image"]), f"{name}: which version?"
+        assert service.get("build") is None or service["read_only"], name
+        assert {port["host_ip"] for port in service.get("ports", ())} <= {"127.0.0.1"}, name
+        secret = re.compile("(?i)secret|password|token|key")
+        given = {key for key in service.get("environment") or {} if secret.search(key)}
+        assert all(key.endswith("_FILE") for key in given), f"{name} is given a secret: {given}"
+
+
+@pytest.mark.roots
+def test_the_companion_alone_needs_a_folder_of_yours_and_nothing_else() -> None:
+    [service] = compose.config("companion-only", ASTERISK_SIP_FOLDER="/srv/mine")["services"].values()
+    assert service["network_mode"] == "host"
+    assert service["volumes"][0]["source"] == "/srv/mine"
+
+
 @mounts
 def test_the_demo_records_the_failing_calls_of_its_traffic_source(
     companion: Image, demo_lab: Image, tmp_path: Path
@@ -69,6 +109,7 @@ def test_the_demo_records_the_failing_calls_of_its_traffic_source(
     """Every program of the profile demo that is ours, started as docker-compose.yml says, each on a read-only root."""
     services = compose.config("demo")["services"]
     images = {"asterisk-sip": companion, "asterisk-sip-demo-lab": demo_lab}
+    keys = tmp_path / "volumes" / "keys"
 
     def of(name: str) -> Container:
         return compose.container(services[name], images[services[name]["image"]], tmp_path / "volumes")
@@ -76,6 +117,7 @@ def test_the_demo_records_the_failing_calls_of_its_traffic_source(
     with Pod(tmp_path / "pod") as pod:
         made = pod.run(of("keys"))
         assert made.returncode == 0, made.stderr
+        the_keys_are_sound(keys)
         pod.start("asterisk", of("asterisk"))
         pod.until_healthy("asterisk")
         for name in ("acme", "globex", "asterisk-sip"):
@@ -94,4 +136,36 @@ def test_the_demo_records_the_failing_calls_of_its_traffic_source(
         until_blocking(lambda: len(records()) >= 2, f"two failed calls: {pod.said('asterisk-sip')}", 60)
         assert all(pod.alive(name) for name in ("acme", "globex", "office", "impatient"))
         assert records()[608] == "wire"
+        token = (keys / "prometheus" / "asterisk-sip.token").read_text().strip()
+        assert "asterisk_sip_" in pod.execute("asterisk-sip", "python", "-c", METRICS, token).stdout
+        assert "401" in pod.execute("asterisk-sip", "python", "-c", METRICS, "wrong").stderr
+        assert pod.run(of("keys")).returncode == 0
+        assert (keys / "prometheus" / "asterisk-sip.token").read_text().strip() == token, "made anew"
         assert pod.stop("asterisk-sip") == 0
+
+
+METRICS = """
+import sys, urllib.request
+asked = urllib.request.Request("http://127.0.0.1:8600/metrics", headers={"Authorization": f"Bearer {sys.argv[1]}"})
+print(urllib.request.urlopen(asked).read().decode())
+"""
+
+
+def the_keys_are_sound(keys: Path) -> None:
+    """Each folder belongs to one program, and what lies in it is what that program understands."""
+    owners = {folder.name: folder.stat().st_uid for folder in keys.iterdir() if folder.is_dir()}
+    assert len(owners) == 9
+    assert {(folder.stat().st_mode & 0o777) for folder in keys.iterdir() if folder.is_dir()} == {0o700}
+    for name in ("companion", "fleet", "collector"):
+        warnings = load(keys / name / "asterisk-sip.toml", {}).warnings
+        assert all("TLS" in warning for warning in warnings), warnings  # the port is published on this machine only
+    nats = subprocess.run(
+        [str(NATS), "-t", "-c", str(keys / "nats" / "nats.conf")], capture_output=True, text=True, check=False
+    )
+    assert nats.returncode == 0, nats.stderr
+    assert "@" not in re.sub(r"@nats\d:", "", (keys / "nats" / "nats.conf").read_text().split("listen", 1)[1])
+    prometheus = (keys / "prometheus" / "prometheus.yml").read_text()
+    assert "\n    authorization:\n      credentials_file: /keys/prometheus/asterisk-sip.token\n" in f"{prometheus}\n"
+    if shutil.which("promtool"):
+        command = ["promtool", "check", "config", "--syntax-only", str(keys / "prometheus" / "prometheus.yml")]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
