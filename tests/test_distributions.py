@@ -32,6 +32,7 @@ def bare_pbx(request: pytest.FixtureRequest) -> Iterator[Asterisk]:
 
 def told(page: str) -> str:
     """The file that a page shows."""
+    block: str
     [block] = re.findall(r"```ini\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert THE_LINE in block
     return block.replace("@secret@", SECRET).replace("@wazo@", WAZO)
