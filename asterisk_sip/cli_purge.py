@@ -148,10 +148,11 @@ def _found(calls: list[Stored], wanted: Wanted) -> Iterator[Stored]:
 
 
 def _dead_letters(folder: Path, wanted: Wanted, *, yes: bool) -> None:
-    """Look through what no sink will take. An erased line is overwritten where it stands."""
+    """Look through what no sink or target will take. An erased line is overwritten where it stands."""
+    from asterisk_sip.sinks.dead_letters import files_below
     from asterisk_sip.stores.erasure import without
 
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in files_below(folder):
         count = 0
         try:
             with path.open("r+b" if yes else "rb") as file:
@@ -174,6 +175,7 @@ def _tell_what_is_not_covered(config: Config) -> None:
     sinks = config.sink
     told = [f"the files of sink {sink.name!r}: {sink.path}*" for sink in sinks.jsonl]
     told += [f"what sink {sink.name!r} was sent" for sink in (*sinks.webhook, *sinks.nats, *sinks.plugin)]
+    told += [f"what alert target {name!r} was told" for name in config.alert_target.names]
     if sinks.stdout is not None:
         told.append("what was printed for a log shipper")
     if config.journal is not None:

@@ -84,7 +84,12 @@ def _take(path: Path) -> list[str]:
     if fresh.exists():
         aside.write_text(text, encoding="utf-8")
         fresh.unlink()
-    return [line for line in text.splitlines() if line.strip()]
+    return [line for line in text.splitlines() if line.strip() and not _is_erased(line)]
+
+
+def _is_erased(line: str) -> bool:
+    """Return whether a purge has been here, see `stores.erasure.without`."""
+    return line.startswith('{"erased": true}')
 
 
 def _give_back(path: Path, left: list[str]) -> None:

@@ -37,6 +37,7 @@ from asterisk_sip.sinks.hand_over import Patience
 from asterisk_sip.sinks.poster import PostSettings
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.base import Batch
+from asterisk_sip.stores.erasure import without
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import failed
@@ -414,6 +415,15 @@ async def test_what_was_put_aside_is_sent_again_and_what_is_refused_again_stays(
         assert await replay_dead(config, "ops") == Replayed(1, 0, None)
     assert [each.name for each in path.parent.iterdir()] == []
     assert await replay_dead(config, "ops") == Replayed(0, 0, None)
+
+
+async def test_what_a_purge_erased_is_not_sent(tmp_path: Path) -> None:
+    path = put_aside(tmp_path, "1", "2")
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(without(first) + second)
+    async with webhook_target() as target:
+        assert await replay_dead(with_target(tmp_path, target.url), "ops") == Replayed(1, 0, None)
+    assert target.ids() == ["2"]
 
 
 async def test_a_replay_to_a_target_that_is_down_loses_nothing_and_tries_one_only(tmp_path: Path) -> None:

@@ -166,6 +166,27 @@ def test_the_database_behind_the_file_and_the_dead_letters(
     assert lines[1]["record"]["caller"]["number"] == "+49891111111"
 
 
+@pytest.mark.parametrize("name", ["ops.jsonl", "ops.sending"])
+def test_what_was_put_aside_for_a_target_of_alerts_is_erased_too(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(fill(SqliteStore(tmp_path / "calls.db")))
+    path = tmp_path / "dead-letters" / "alerts" / name
+    path.parent.mkdir(parents=True)
+    told = {"text": "acme\n101 called +49 30 1234567, acme: 503", "alerts": []}
+    path.write_text(json.dumps({"id": "n1", "record": told}) + "\n" + json.dumps({"id": "n2", "record": {}}) + "\n")
+    config = tmp_path / "a.toml"
+    config.write_text(
+        '[[pbx]]\nname = "pbx"\n[store]\npath = "calls.db"\n[privacy]\nregion = "DE"\n'
+        '[[alert_target.exec]]\nname = "pager"\nargv = ["/bin/true"]\n'
+    )
+    assert cli.main(["purge", "--config", str(config), "--number", "0301234567", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "1 dead letters erased" in said
+    assert "what alert target 'pager' was told" in said
+    assert [json.loads(line).get("id") for line in path.read_text().splitlines()] == [None, "n2"]
+
+
 def test_pseudonyms_are_found_by_their_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hidden = Privacy(pseudonymised(KEY.encode(), "DE"), 5).private
     path = tmp_path / "calls.db"

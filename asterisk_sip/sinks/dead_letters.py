@@ -13,6 +13,14 @@ from asterisk_sip.calls.model import isoformat
 from asterisk_sip.errors import TransientSinkError
 from asterisk_sip.sinks.base import Delivery
 
+_SUFFIXES = {".jsonl", ".taken", ".sending"}
+"""Put aside, and on the way of being sent again."""
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return every file of dead letters: of sinks, and in folders below of others."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+
 
 class DeadLetters:
     """Keeps them in ``folder``, as ``SINK.jsonl``: time, sink, reason, kind, id and the record itself.
