@@ -128,7 +128,8 @@ async def _stored(place: StorePlace, wanted: Wanted, *, yes: bool) -> bool:
                 if not whole:
                     _say(f"{place}: somebody reads its write-ahead log, which still holds it; run it again.")
         elif yes and count:
-            _say(f"{place}: the server's files hold it until VACUUM FULL, its own log and backups until they go.")
+            how = "their parts are merged (OPTIMIZE TABLE calls FINAL)" if place.clickhouse else "VACUUM FULL"
+            _say(f"{place}: the server's files hold it until {how}, its own log and backups until they go.")
     except MissingStoreError as error:
         _say(f"{error}; nothing to erase there.")
     finally:

@@ -19,7 +19,7 @@ from asterisk_sip.config_keys import key_paths, shown
 from asterisk_sip.config_nats import CollectorConfig
 from asterisk_sip.config_otlp import OtlpConfig
 from asterisk_sip.config_sinks import DeliveryConfig, SinksConfig
-from asterisk_sip.config_types import Derived, FilePath, Line, PostgresqlUrl, Secret, Section, filled, without
+from asterisk_sip.config_types import Derived, FilePath, Line, Secret, Section, StoreUrl, filled, without
 from asterisk_sip.config_web import WebConfig
 
 
@@ -61,10 +61,10 @@ class RecordsConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where records are kept: in the SQLite file ``path``, or in PostgreSQL when there is a ``url``."""
+    """Where records are kept: in the SQLite file ``path``, and in the database that ``url`` names."""
 
     path: FilePath = Path("asterisk-sip.db")
-    url: PostgresqlUrl | None = None
+    url: StoreUrl | None = None
     password: Annotated[Secret | None, Derived()] = None
     password_file: FilePath | None = None
     flush_ms: int = Field(0, ge=0, le=10_000)

@@ -27,6 +27,7 @@ _SQL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,6
 _NATS_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WEBHOOK_SECRET_BYTES = range(24, 65)
 _PASSWORDS_IN_URLS = frozenset({"password", "sslpassword", "passfile"})
+_CLICKHOUSE_OPTIONS = ("secure", "ca_cert")
 
 
 NOT_READ = "not read"
@@ -147,13 +148,42 @@ def _application(text: str) -> str:
 def _postgresql_url(text: str) -> str:
     if not text.startswith("postgresql://"):
         raise ValueError("must begin with postgresql://")
+    return _server_url(text, "postgresql://user@host:5432/database")
+
+
+def _store_url(text: str) -> str:
+    if text.startswith("clickhouse://"):
+        return _clickhouse_url(text)
+    if not text.startswith("postgresql://"):
+        raise ValueError("must begin with postgresql:// or clickhouse://")
+    return _postgresql_url(text)
+
+
+def _clickhouse_url(text: str) -> str:
+    text = _server_url(text, example := "clickhouse://user@host:8123/database")
+    parts = urlsplit(text)
+    try:
+        host = parts.port != 0 and parts.hostname
+    except ValueError:
+        host = None
+    if not host or not parts.path.strip("/"):
+        raise ValueError(f"is no URL: {example}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options.keys() - _CLICKHOUSE_OPTIONS or options.get("secure", "true") not in {"true", "false"}:
+        raise ValueError("may only have the options secure=true or secure=false, and ca_cert")
+    if "secure" not in options and not is_loopback(host):
+        raise ValueError("must end in ?secure=true, or in ?secure=false where nobody can listen on the way")
+    return text
+
+
+def _server_url(text: str, example: str) -> str:
     if " " in text:
         raise ValueError("must not hold a blank")
     try:
         parts = urlsplit(text)
         asked = {key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
     except ValueError:
-        raise ValueError("is no URL: postgresql://user@host:5432/database") from None
+        raise ValueError(f"is no URL: {example}") from None
     if ":" in parts.netloc.rpartition("@")[0] or asked & _PASSWORDS_IN_URLS:
         raise ValueError("must not hold a password; it is given by a variable or a file")
     return text
@@ -233,6 +263,7 @@ FilePath = Annotated[Path, Strict(strict=False), AfterValidator(_file)]
 UrlPath = Annotated[str, Field(max_length=255), AfterValidator(_url_path)]
 Application = Annotated[Line, AfterValidator(_application)]
 PostgresqlUrl = Annotated[Line, AfterValidator(_postgresql_url)]
+StoreUrl = Annotated[Line, AfterValidator(_store_url)]
 HostPort = Annotated[Line, AfterValidator(_host_port)]
 NatsName = Annotated[str, AfterValidator(_nats_name)]
 HeaderName = Annotated[Line, AfterValidator(_header)]

@@ -67,6 +67,7 @@ class Keeping:
             totals=days_before(now, retention.totals_days),
             gaps=days_before(now, retention.gaps_days),
             size_bytes=None if retention.max_size_mb is None else retention.max_size_mb << 20,
+            age_days=retention.max_age_days,
         )
 
     def _tell(self, swept: Swept) -> None:

@@ -1,4 +1,4 @@
-"""What every test may use: the real PBXs of tests/lab, and a real PostgreSQL."""
+"""What every test may use: the real PBXs of tests/lab, a real PostgreSQL, and ClickHouse's own engine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from asterisk_sip.stores.base import Store
+from tests import clickhouse_server as clickhouse
 from tests import postgres_server as postgres
-from tests.store_engines import Engine, PostgresEngine, SqliteEngine
+from tests.store_engines import ENGINES, Engine, engine_of
 
 pytest_plugins = ["tests.lab.fixtures"]
 
@@ -22,12 +23,17 @@ def postgres_server() -> Iterator[postgres.PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session")
+def clickhouse_server() -> Iterator[clickhouse.ClickHouseServer]:
+    """A ClickHouse of the tests' own, for as long as they run."""
+    with clickhouse.running() as server:
+        yield server
+
+
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """An empty place for records, of each engine in turn."""
-    if request.param == "sqlite":
-        return SqliteEngine(tmp_path)
-    return PostgresEngine(request.getfixturevalue("postgres_server"))
+    return engine_of(request, tmp_path)
 
 
 @pytest_asyncio.fixture

@@ -36,7 +36,7 @@ class PostgresServer:
         self.password = secrets.token_urlsafe(16)
         self._folder = folder
         self._as_user = _unprivileged()
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
 
@@ -172,7 +172,8 @@ def _unprivileged() -> str | None:
     return "nobody" if os.getuid() == 0 else None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -8,17 +8,29 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from asterisk_sip.stores.base import Keep, Store
+from asterisk_sip.stores.clickhouse import ClickHouseStore
 from asterisk_sip.stores.postgres import PostgresStore
 from asterisk_sip.stores.sqlite import SqliteStore
 
+from .clickhouse_server import ClickHouseServer
 from .postgres_server import PostgresServer
+
+ENGINES = [
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("clickhouse", marks=pytest.mark.clickhouse),
+]
+"""The parameters of a fixture that gives each engine in turn."""
 
 
 class Engine(Protocol):
-    """One empty place for records."""
+    """One empty place for records. ``ids_go_with_counts``: those of answered calls are not kept apart from counts."""
 
     place: str
+    ids_go_with_counts: bool
 
     def store(self, keep: Keep = "failures", *, readonly: bool = False) -> Store:
         """Return a store of this place, not yet opened."""
@@ -29,6 +41,8 @@ class Engine(Protocol):
 
 class SqliteEngine:
     """A file."""
+
+    ids_go_with_counts = False
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "calls.db"
@@ -48,6 +62,8 @@ class SqliteEngine:
 class PostgresEngine:
     """A database of a real server."""
 
+    ids_go_with_counts = False
+
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self.url = asyncio.run(server.database())
@@ -60,3 +76,30 @@ class PostgresEngine:
     async def run(self, sql: str) -> list[dict[str, Any]]:
         """Run a statement on the database."""
         return await self._server.run(sql, self.url)
+
+
+class ClickHouseEngine:
+    """A database of ClickHouse's engine, over HTTP."""
+
+    ids_go_with_counts = True
+
+    def __init__(self, server: ClickHouseServer) -> None:
+        self._server = server
+        self.url = asyncio.run(server.database())
+        self.place = self.url.replace("asterisk_sip@", "")
+
+    def store(self, keep: Keep = "failures", *, readonly: bool = False) -> Store:
+        """Return a store of the database."""
+        return ClickHouseStore(self.url, self._server.password, keep, readonly=readonly)
+
+    async def run(self, sql: str) -> list[dict[str, Any]]:
+        """Run a statement on the database."""
+        return await self._server.run(sql, self.url)
+
+
+def engine_of(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    """Return an empty place of the engine that a fixture's parameter names."""
+    if request.param == "sqlite":
+        return SqliteEngine(folder)
+    server = request.getfixturevalue(f"{request.param}_server")
+    return PostgresEngine(server) if request.param == "postgres" else ClickHouseEngine(server)

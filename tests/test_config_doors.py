@@ -343,6 +343,19 @@ def test_the_store_is_a_file_unless_a_server_is_named(file: Path) -> None:
     assert read(file, text).store.plain_password is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "clickhouse://127.0.0.1/calls",
+        "clickhouse://me@[::1]:8123/calls",
+        "clickhouse://me@db1/calls?secure=true&ca_cert=/etc/ssl/db1.pem",
+        "clickhouse://me@clickhouse:8123/calls?secure=false",
+    ],
+)
+def test_the_store_may_be_clickhouse_and_says_whether_the_way_there_is_safe(file: Path, url: str) -> None:
+    assert read(file, f'{MINIMAL}[store]\nurl = "{url}"').store.url == url
+
+
 def test_who_reads_records_needs_the_password_of_the_store_and_no_other(file: Path) -> None:
     file.write_text(MINIMAL + '[store]\nurl = "postgresql://db/calls"\npassword_file = "absent"')
     assert load(file, {}, secrets=False).pbx[0].name == "pbx1"
@@ -358,7 +371,14 @@ def test_who_reads_records_needs_the_password_of_the_store_and_no_other(file: Pa
     [
         ('password_file = "x"', "password_file", "has no effect without url"),
         (f'url = "postgresql://me:{HIDDEN}@db/calls"', "url", "must not hold a password"),
-        ('url = "sqlite:///calls.db"', "url", "must begin with postgresql://"),
+        ('url = "sqlite:///calls.db"', "url", "must begin with postgresql:// or clickhouse://"),
+        (f'url = "clickhouse://me:{HIDDEN}@127.0.0.1/calls"', "url", "must not hold a password"),
+        (f'url = "clickhouse://127.0.0.1/calls?password={HIDDEN}"', "url", "must not hold a password"),
+        ('url = "clickhouse://127.0.0.1"', "url", "is no URL: clickhouse://user@host:8123/database"),
+        ('url = "clickhouse:///calls"', "url", "is no URL: clickhouse://user@host:8123/database"),
+        ('url = "clickhouse://127.0.0.1:70000/calls"', "url", "is no URL: clickhouse://user@host:8123/database"),
+        ('url = "clickhouse://127.0.0.1/calls?final=1"', "url", "may only have the options secure=true"),
+        ('url = "clickhouse://db1/calls"', "url", "must end in ?secure=true"),
         (
             f'password = "{HIDDEN}"',
             "password",

@@ -1,4 +1,4 @@
-"""A fleet: companions publish to a cluster, collectors write into one PostgreSQL. Nothing lost, nothing twice."""
+"""A fleet: companions publish to a cluster, collectors write into one database. Nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 
 from .call_records import BEGAN, answered, batches, failed
+from .clickhouse_server import ClickHouseServer
 from .companions import Program
 from .e2e import command
 from .lab.errors import NotYetError
 from .lab.wait import until
 from .nats_servers import NatsServers, nats_servers
 from .postgres_server import PostgresServer
+from .store_engines import ENGINES
+
+DatabaseServer = PostgresServer | ClickHouseServer
 
 COLLECTOR = """
 [collector]
@@ -63,37 +67,43 @@ def publishing(servers: NatsServers, store: SqliteStore, replicas: int) -> Couri
     return Couriers([Courier("fleet", NatsSink(settings), store, dead, Patience(20.0, 0.05, 0.5))], store)
 
 
+@pytest.fixture(params=ENGINES[1:])
+def database_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[NatsServers]:
     with nats_servers(3) as servers:
         yield servers
 
 
-async def counted(postgres: PostgresServer, url: str, what: str) -> int:
+async def counted(server: DatabaseServer, url: str, what: str) -> int:
     try:
-        [row] = await postgres.run(f"SELECT {what}", url)
-    except asyncpg.UndefinedTableError:  # no collector has made it yet
+        [row] = await server.run(f"SELECT {what}", url)
+    except (asyncpg.UndefinedTableError, LookupError):  # no collector has made it yet
         return -1
     return int(row["n"])
 
 
-async def collected(postgres: PostgresServer, url: str, number: int, programs: list[Program]) -> None:
+async def collected(server: DatabaseServer, url: str, number: int, programs: list[Program]) -> None:
     """Wait until so many calls are in the database."""
     found, deadline = -1, time.monotonic() + 60
     while found < number:
-        found = await counted(postgres, url, "count(*) AS n FROM calls")
+        found = await counted(server, url, "count(DISTINCT id) AS n FROM calls")
         if time.monotonic() > deadline:
             logs = "\n".join(program.log.read_text() for program in programs)
             raise NotYetError(f"{found} calls of {number} are in the database\n{logs}")
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.postgres
-async def test_the_leader_and_postgresql_killed_under_load_every_record_is_there_once(
-    cluster: NatsServers, postgres_server: PostgresServer, tmp_path: Path
+async def test_the_leader_and_the_database_killed_under_load_every_record_is_there_once(
+    cluster: NatsServers, database_server: DatabaseServer, tmp_path: Path
 ) -> None:
-    url = await postgres_server.database()
-    given = {"ASTERISK_SIP_STORE_PASSWORD": postgres_server.password}
+    url = await database_server.database()
+    count = 100 if isinstance(database_server, PostgresServer) else 30  # batches of a hundred
+    given = {"ASTERISK_SIP_STORE_PASSWORD": database_server.password}
     store = SqliteStore(tmp_path / "calls.db", delivers=True)
     await store.open()
     couriers = publishing(cluster, store, replicas=3)
@@ -102,26 +112,28 @@ async def test_the_leader_and_postgresql_killed_under_load_every_record_is_there
     programs = [collector(tmp_path, cluster, f'url = "{url}"', name, **given) for name in ("one", "two")]
     async with programs[0], programs[1]:
         couriers.start()
-        for number, batch in enumerate(batches(100, 100)):
+        for number, batch in enumerate(batches(count, 100)):
             await store.write(batch)
             couriers.wake()
-            if number == 30:
+            if number == count // 2:
                 await until(lambda: courier.progress.delivered >= 1_000, "records are on their way", 30)
                 leader = await asyncio.to_thread(cluster.leader_of, "asterisk-sip")
                 leader.kill()
-        await asyncio.to_thread(postgres_server.kill)
-        await until(lambda: courier.position >= 10_000, "all published, whatever PostgreSQL does", 60)
-        await asyncio.to_thread(postgres_server.start)
+        await asyncio.to_thread(database_server.kill)
+        await until(lambda: courier.position >= count * 100, "all published, whatever the database does", 60)
+        await asyncio.to_thread(database_server.start)
         await couriers.stop(10)
-        await collected(postgres_server, url, 10_000, programs)
+        await collected(database_server, url, count * 100, programs)
         leader.start()
         await asyncio.to_thread(leader.await_ready)
         assert await programs[0].stop() == 0
         assert await programs[1].stop() == 0
     await store.close()
-    assert await counted(postgres_server, url, "count(*) AS n FROM calls") == 10_000
-    assert await counted(postgres_server, url, "count(DISTINCT id) AS n FROM calls") == 10_000
-    assert await counted(postgres_server, url, "sum(total) AS n FROM totals WHERE counted = 'calls'") == 10_000
+    if isinstance(database_server, PostgresServer):
+        assert await counted(database_server, url, "count(*) AS n FROM calls") == count * 100
+    assert await counted(database_server, url, "count(DISTINCT id) AS n FROM calls") == count * 100
+    assert await counted(database_server, url, "sum(total) AS n FROM totals WHERE counted = 'calls'") == count * 100
+    assert await counted(database_server, url, "sum(total) AS n FROM totals WHERE counted = 'attempts'") == count * 100
     assert not (tmp_path / "dead").exists()
 
 

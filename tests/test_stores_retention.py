@@ -62,10 +62,12 @@ async def test_what_was_forgotten_does_not_come_back_nor_count_twice(store: Stor
     assert await stored(store) == {records[2].id}
 
 
-async def test_ids_are_forgotten_after_their_time_but_not_those_of_calls_that_are_kept(store: Store) -> None:
+async def test_ids_are_forgotten_after_their_time_but_not_those_of_calls_that_are_kept(
+    engine: Engine, store: Store
+) -> None:
     await store.write(Batch([answered(1), failed(2), aged(answered(3), 90)]))
     swept = await store.sweep(bounds(ids=40))
-    assert swept.ids == 1
+    assert swept.ids == (0 if engine.ids_go_with_counts else 1)
     assert await store.write(Batch([failed(2), aged(answered(3), 90)])) == 0
     assert await stored(store) == {failed(2).id}
 

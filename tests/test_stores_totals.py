@@ -22,7 +22,7 @@ from asterisk_sip.stores import rollups
 from asterisk_sip.stores.base import Batch, Dimension, Store, Total, TotalsQuery, ended_at
 
 from .call_records import BEGAN, BUSY, abandoned, answered, failed, rescued
-from .store_engines import Engine, PostgresEngine, SqliteEngine
+from .store_engines import ENGINES, Engine, engine_of
 
 TRUNKS = ("carrier-a", "carrier-b", "Carrier-A", "x_y", None)
 SPAN_S = 5 * 3600
@@ -89,12 +89,9 @@ class Filled:
         self._loop.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=ENGINES)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    if request.param == "sqlite":
-        engine: Engine = SqliteEngine(tmp_path_factory.mktemp("totals"))
-    else:
-        engine = PostgresEngine(request.getfixturevalue("postgres_server"))
+    engine = engine_of(request, tmp_path_factory.mktemp("totals"))
     filled = Filled(engine)
     yield filled
     filled.close()

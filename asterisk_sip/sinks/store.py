@@ -1,4 +1,4 @@
-"""A second store as a sink: PostgreSQL behind the local file. It drops what it has already."""
+"""A second store as a sink: PostgreSQL or ClickHouse behind the local file. It drops what it has already."""
 
 from __future__ import annotations
 

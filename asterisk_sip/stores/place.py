@@ -13,7 +13,7 @@ from .sqlite import SqliteStore
 
 @dataclass(frozen=True)
 class StorePlace:
-    """A file, or a PostgreSQL database when there is a ``url``. Its text is what an operator calls it."""
+    """A file, or a database of a server when there is a ``url``. Its text is what an operator calls it."""
 
     path: Path
     url: str | None = None
@@ -23,12 +23,23 @@ class StorePlace:
         """Return the name for messages: never a password."""
         return str(self.path) if self.url is None else self.url
 
+    @property
+    def clickhouse(self) -> bool:
+        """Whether it is a database of ClickHouse."""
+        return self.url is not None and self.url.startswith("clickhouse:")
+
     def store(self, keep: Keep = "failures", *, readonly: bool = False) -> Store:
         """Return the store, not yet opened. Raises StoreError when the driver it needs is not installed."""
         if self.url is None:
             return SqliteStore(self.path, keep, readonly=readonly)
-        try:
-            from .postgres import PostgresStore  # noqa: PLC0415  # an extra, and slow to load
+        engine, extra = ("ClickHouse", "clickhouse") if self.clickhouse else ("PostgreSQL", "postgres")
+        try:  # each is an extra, and slow to load
+            if self.clickhouse:
+                from .clickhouse import ClickHouseStore  # noqa: PLC0415
+
+                return ClickHouseStore(self.url, self.password, keep, readonly=readonly)
+            from .postgres import PostgresStore  # noqa: PLC0415
+
+            return PostgresStore(self.url, self.password, keep, readonly=readonly)
         except ImportError as error:
-            raise StoreError(f"{self.url}: PostgreSQL needs a driver: pip install 'asterisk-sip[postgres]'") from error
-        return PostgresStore(self.url, self.password, keep, readonly=readonly)
+            raise StoreError(f"{self.url}: {engine} needs a driver: pip install 'asterisk-sip[{extra}]'") from error

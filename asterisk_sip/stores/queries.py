@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Select,
     Table,
@@ -19,6 +20,8 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from . import rollups
 from .base import CallQuery, Dimension, TotalsQuery, microseconds, storable
@@ -28,6 +31,22 @@ from .schema import attempts, calls, gaps, listened, open_calls
 _MINUTE_US = 60_000_000
 _MICROSECOND = timedelta(microseconds=1)
 _ESCAPE = "\\"
+
+
+class AnyAttempt(ColumnElement[bool]):
+    """The condition that any attempt of the call at hand fits."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, fits: ColumnElement[bool]) -> None:
+        self.fits = fits
+
+
+@compiles(AnyAttempt)
+def _exists(condition: AnyAttempt, compiler: SQLCompiler, **kw: Any) -> str:
+    of_the_call = and_(attempts.c.call_id == calls.c.id, condition.fits)
+    return compiler.process(select(literal(1)).where(of_the_call).exists(), **kw)
 
 
 def calls_matching(query: CallQuery) -> Select[tuple[str]]:
@@ -178,7 +197,7 @@ def _filters(query: CallQuery) -> list[ColumnElement[bool]]:
     if query.trunk is not None:
         where.append(_attempted(query.trunk, attempts.c.trunk, attempts.c.endpoint, code=query.attempt_code))
     elif query.attempt_code is not None:
-        where.append(_tried(attempts.c.sip_code == _wide(query.attempt_code)))
+        where.append(AnyAttempt(attempts.c.sip_code == _wide(query.attempt_code)))
     if query.endpoint is not None:
         attempted = _attempted(query.endpoint, attempts.c.endpoint)
         where.append(or_(_like(calls.c.caller_endpoint, query.endpoint), attempted))
@@ -191,12 +210,8 @@ def _attempted(pattern: str, *columns: ColumnElement[Any], code: int | None = No
     The route alone tells nearly all calls that do not.
     """
     fits = or_(*(_like(column, pattern) for column in columns))
-    exactly = _tried(fits if code is None else and_(fits, attempts.c.sip_code == _wide(code)))
+    exactly = AnyAttempt(fits if code is None else and_(fits, attempts.c.sip_code == _wide(code)))
     return and_(calls.c.route.like(f"%\n{_wild(pattern)}\n%", escape=_ESCAPE), exactly)
-
-
-def _tried(fits: ColumnElement[bool]) -> ColumnElement[bool]:
-    return select(literal(1)).where(and_(attempts.c.call_id == calls.c.id, fits)).exists()
 
 
 def _before(cursor: str) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ class Bounds:
     """Until when what was recorded is forgotten, in microseconds since 1970; None keeps it.
 
     ``ids``: of calls that are only counted, or were forgotten. ``size_bytes``: what the database may take on the disk.
+    ``age_days``: how long calls are kept from now on, for a server that can forget by itself.
     """
 
     now: int
@@ -21,6 +22,7 @@ class Bounds:
     totals: int | None = None
     gaps: int | None = None
     size_bytes: int | None = None
+    age_days: int | None = None
 
 
 @dataclass(slots=True)

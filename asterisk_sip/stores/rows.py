@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,28 +23,46 @@ _LARGEST = 2**31 - 1
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a batch of new records."""
+    """The rows of a batch of new records: counted in advance (``counts``), or to be counted when asked (``facts``)."""
 
     calls: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     answered_ids: list[Row] = field(default_factory=list)
     counts: dict[str, list[Row]] = field(default_factory=dict)  # by table, see ``rollups``
+    facts: list[Row] = field(default_factory=list)  # as ``clickhouse_schema.counted``: one a call, one an attempt
+
+    def keep(self, record: CallRecord, at_us: int, decided: Attempt | None, keep: Keep) -> None:
+        """Keep a record whole, or only its id: answered calls are only counted, unless all are kept."""
+        if keep == "all" or record.outcome is not Outcome.ANSWERED:
+            self.calls.append(_call_row(record, at_us, decided))
+            self.attempts.extend(_attempt_row(record, attempt) for attempt in record.attempts)
+        else:
+            self.answered_ids.append((record.id, at_us))
 
 
 def rows_of(records: list[CallRecord], keep: Keep) -> Rows:
-    """Return the rows of records never written before. Answered calls are only counted, unless all are kept."""
+    """Return the rows of records never written before, counted in advance."""
     rows = Rows()
     counted = _Counted()
     for record in records:
         at_us = microseconds(ended_at(record))
         decided = deciding(record)
-        counted.add(record, at_us, decided)
-        if keep == "all" or record.outcome is not Outcome.ANSWERED:
-            rows.calls.append(_call_row(record, at_us, decided))
-            rows.attempts.extend(_attempt_row(record, attempt) for attempt in record.attempts)
-        else:
-            rows.answered_ids.append((record.id, at_us))
+        for fact in _facts(record, at_us, decided):
+            counted.add(*fact)
+        rows.keep(record, at_us, decided, keep)
     rows.counts = rollups.rows(counted.detail, counted.delays)
+    return rows
+
+
+def rows_to_count(records: list[CallRecord], keep: Keep) -> Rows:
+    """Return the rows of records never written before, with all that is counted when it is asked for."""
+    rows = Rows()
+    for record in records:
+        at_us = microseconds(ended_at(record))
+        decided = deciding(record)
+        for seq, (key, talk_ms, pdd) in enumerate(_facts(record, at_us, decided)):
+            rows.facts.append((record.id, seq, at_us, *key[1:], talk_ms, pdd))
+        rows.keep(record, at_us, decided, keep)
     return rows
 
 
@@ -64,6 +83,20 @@ def gap_row(gap: Gap) -> Row:
     return gap.id, storable(gap.pbx), storable(gap.source), began_us, ended_us, storable(gap.reason), gap.blind
 
 
+def _facts(record: CallRecord, at_us: int, decided: Attempt | None) -> Iterator[tuple[Row, int, int | None]]:
+    """Yield what is counted of a call, then of each attempt: the key in ``totals``, talk in ms, bucket of its delay."""
+    pbx, direction = _key(record.pbx), _key(record.direction) or ""
+    minute = at_us // _MINUTE_US
+    trunk = "" if decided is None else _key(decided.trunk) or ""
+    talk_ms = 0 if record.answered_at is None else max(0, at_us - microseconds(record.answered_at)) // 1000
+    status = (record.sip.code or 0, record.disposition, record.outcome.value)
+    yield ("calls", minute, trunk, *status, pbx, direction), talk_ms, None
+    for attempt in record.attempts:
+        ended = minute if attempt.ended_at is None else microseconds(attempt.ended_at) // _MINUTE_US
+        key = (_key(attempt.trunk) or "", attempt.sip.code or 0, attempt.disposition, "", pbx, direction)
+        yield ("attempts", ended, *key), 0, None if attempt.pdd_ms is None else bucket_of(attempt.pdd_ms)
+
+
 @dataclass(slots=True)
 class _Counted:
     """The counts of a batch, as ``rollups.rows`` takes them."""
@@ -71,23 +104,14 @@ class _Counted:
     detail: dict[Row, list[int]] = field(default_factory=dict)
     delays: dict[Row, list[int]] = field(default_factory=dict)
 
-    def add(self, record: CallRecord, at_us: int, decided: Attempt | None) -> None:
-        """Count a call and its attempts."""
-        pbx, direction = _key(record.pbx), _key(record.direction) or ""
-        minute = at_us // _MINUTE_US
-        trunk = "" if decided is None else _key(decided.trunk) or ""
-        key = (trunk, record.sip.code or 0, record.disposition, record.outcome.value, pbx, direction)
-        numbers = self.detail.setdefault(("calls", minute, *key), [0, 0])
+    def add(self, key: Row, talk_ms: int, pdd: int | None) -> None:
+        """Count a call or an attempt."""
+        numbers = self.detail.setdefault(key, [0, 0])
         numbers[0] += 1
-        if record.answered_at is not None:
-            numbers[1] += max(0, at_us - microseconds(record.answered_at)) // 1000
-        for attempt in record.attempts:
-            ended = minute if attempt.ended_at is None else microseconds(attempt.ended_at) // _MINUTE_US
-            trunk = _key(attempt.trunk) or ""
-            key = (trunk, attempt.sip.code or 0, attempt.disposition, "", pbx, direction)
-            self.detail.setdefault(("attempts", ended, *key), [0, 0])[0] += 1
-            if attempt.pdd_ms is not None:
-                self.delays.setdefault((ended, trunk, bucket_of(attempt.pdd_ms), pbx), [0])[0] += 1
+        numbers[1] += talk_ms
+        if pdd is not None:
+            _, minute, trunk, *_, pbx, _ = key
+            self.delays.setdefault((minute, trunk, pdd, pbx), [0])[0] += 1
 
 
 def _call_row(record: CallRecord, at_us: int, decided: Attempt | None) -> Row:
