@@ -145,6 +145,8 @@ class Lookout:
         states = await self._book.states()
         anew = self.engine.load(states)
         now = self._clock()
+        if not states:
+            self.engine.begin(now)
         if states:
             for pbx in self._pbxs:  # until its own gap is told
                 fields: dict[str, str | bool] = {"pbx": pbx, "source": "companion", "blind": True, "reason": ""}

@@ -84,7 +84,7 @@ class Engine:
             return []
         at = min(_ended(call), now)
         for hook in self._hooks:
-            _take(hook, at, call)
+            _give(hook, at, call)
         changes = [change for hook in self._hooks for change in hook.found()]
         if at < self.time:
             self._count(at, call)
@@ -93,6 +93,23 @@ class Engine:
             heappush(self._coming, (at, call["id"], self._fed, position, call))
             changes += self._advance(at - self._lag_s)
         return changes
+
+    def begin(self, now: float) -> None:
+        """Hear when it begins to judge: nothing before is judged, unless it was taken up from an earlier run."""
+        self.time = max(self.time, now - self._lag_s)
+        self._judged = max(self._judged, int(self.time))
+
+    def learn(self, call: Json) -> None:
+        """Count a record of the past without judging: for rules that compare with it."""
+        self._take(_ended(call), call)
+
+    def learned(self) -> dict[str, tuple[str, str]]:
+        """Return what was learned, for ``load``: what is usual, and nothing of the last window."""
+        for worker in self._counting:
+            worker.watch.settle()
+        states = self.dump()
+        del states[""]
+        return states
 
     def tick(self, now: float) -> list[Change]:
         """Hear the time: all records that ended before ``now - lag_s`` were fed. Return what changed up to then."""
@@ -137,13 +154,16 @@ class Engine:
         return changes
 
     def _count(self, at: float, call: Json) -> None:
+        self._take(at, call)
+        self._wake(int(at) + 1)
+
+    def _take(self, at: float, call: Json) -> None:
         for take in self._of_calls:
             take(at, call, None)
         if self._of_attempts:
             for attempt in call["attempts"]:
                 for take in self._of_attempts:
                     take(at, call, attempt)
-        self._wake(int(at) + 1)
 
     def _judge(self, second: int) -> list[Change]:
         self._judged = second
@@ -197,7 +217,7 @@ def fingerprint(rule: Rule) -> str:
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
 
-def _take(worker: Worker, at: float, call: Json) -> None:
+def _give(worker: Worker, at: float, call: Json) -> None:
     if worker.rule.counted == "calls":
         worker.take(at, call, None)
     else:

@@ -59,7 +59,8 @@ class Alerting:
         rule, part, end = self.rule, place.part, place.end
         if rule.kind is Kind.SILENCE and not (self._completeness(place) >= 1.0 and self._known_since(end)):
             part.over_since = None
-            return Verdict(again_at=self.watch.again_at(place.group, part, end))
+            soon = end + max(_GAPPED_AGAIN_S, rule.window_s // 20)
+            return Verdict(again_at=_earliest(soon, self.watch.again_at(place.group, part, end)))
         if part.over_since is None:
             part.over_since = end
         wait_until = part.over_since + rule.for_s

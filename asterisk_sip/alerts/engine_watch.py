@@ -12,7 +12,7 @@ from asterisk_sip.catalog.ratios import RatioRule, ratio_rules
 
 from .engine_group import Group, Part, dump, load, new_group
 from .engine_value import VALUES, Judged
-from .engine_window import Window, bucket_s
+from .engine_window import HOUR_S, Window
 from .model import Kind, Rule
 from .rules_fields import Json, getter
 from .rules_match import Grouping, Key, predicate
@@ -215,7 +215,8 @@ class Watch:
     def again_at(self, group: Group, part: Part, end: int) -> int | None:
         """Return when the number of a group changes by itself, None when it does not or need not be looked at."""
         if self.rule.kind is Kind.SILENCE:
-            return end + max(10, bucket_s(self.rule.window_s))
+            next_hour = (end // HOUR_S + 1) * HOUR_S + 1
+            return min(part.matching.changes_at() or next_hour, next_hour)
         if part.firing is not None or part.over_since is not None:
             times = [each.changes_at() for each in (part.matching, group.among, group.delays) if each is not None]
             return min((each for each in times if each is not None), default=None)
@@ -251,6 +252,14 @@ class Watch:
                 group.parts.clear()
             else:
                 self.groups.pop(group.route, None)
+
+    def settle(self) -> None:
+        """Keep what was learned of the past, and forget what is in the windows."""
+        for group in self.groups.values():
+            group.parts = {}
+            if group.seasons is not None and not self.grouping.result_names:
+                self._part(group, ())
+        self.due = dict.fromkeys(self.groups)
 
     def dump(self) -> str:
         """Return what it knows as JSON; group by group, so that a thread that does it leaves others their turn."""

@@ -40,23 +40,22 @@ async def learn(rules: Sequence[Rule], store: Store, until: datetime) -> States:
     engine = Engine(comparing)
     records = 0
     async for call in past(store, since, until, "hour"):
-        engine.feed(call)
+        engine.learn(call)
         records += 1
     if records:
         log.info("alerts learned from the past", rules=len(comparing), records=records)
-    states = engine.dump()
-    del states[""]
-    return states
+    return engine.learned()
 
 
 async def backtest(rule: Rule, store: Store, since: datetime, until: datetime, pbxs: tuple[str, ...] = ()) -> Backtest:
     """Judge a time again. Raises StoreError, and AsteriskSipError for a rule about sinks: that is not stored."""
     if rule.kind is Kind.SINK:
         raise AsteriskSipError(f"alert {rule.name!r} is about sinks; how they did is not stored")
+    before = since - timedelta(seconds=rule.window_s)
     engine = Engine([rule], pbxs)
+    engine.begin((since if rule.kind in COMPARING else before).timestamp())
     if rule.kind in COMPARING:
         engine.load(await learn([rule], store, since))
-    before = since - timedelta(seconds=rule.window_s)
     gaps = await store.gaps(before, until)
     for gap in gaps:
         if rule.kind is not Kind.GAP or gap.source != _COMPANION:
