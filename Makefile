@@ -10,7 +10,7 @@ CONFIG ?=
 PYTEST_FLAGS ?=
 BENCH ?=
 
-.PHONY: help setup run test check bench fuzz lab lab-build lock dist deb clean
+.PHONY: help setup run test check bench screenshots fuzz lab lab-build lock dist deb clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 bench: setup lab-build ## measure speed, as ratios in one run; BENCH=million for the long one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
 	$(BIN)/python -m tests.bench $(BENCH)
+
+screenshots: setup ## take the pictures of docs/img anew
+	scripts/debian-packages.sh test
+	$(BIN)/python -m tests.browser.screenshots
 
 fuzz: setup ## a million random and mutated frames through every reader
 	for name in $$($(BIN)/python -m tests.fuzz names); do $(BIN)/python -m tests.fuzz $$name --frames 1000000; done

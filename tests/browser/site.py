@@ -19,7 +19,7 @@ from asterisk_sip.web.shelf import Shelf
 
 
 class Served:
-    """Pages and store. ``rules``: who is let in; ``alerts``: what is watched."""
+    """Pages and store. ``rules``: who is let in; ``alerts``: what is watched; ``pbxs``: those of the configuration."""
 
     def __init__(
         self,
@@ -27,11 +27,14 @@ class Served:
         rules: Rules | None = None,
         program: Program | None = None,
         alerts: tuple[Rule, ...] = (),
+        *,
+        pbxs: tuple[str, ...] = ("pbx",),
     ) -> None:
         self._path = folder / "calls.db"
         self._gate = Gate(rules or Rules())
         self._program = program
         self._ledger = Ledger(alerts, self._path)
+        self._pbxs = pbxs
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._shelf: Shelf | None = None
@@ -45,7 +48,7 @@ class Served:
     async def start(self) -> None:
         """Serve them."""
         make: Callable[[], SqliteStore] = lambda: SqliteStore(self._path, readonly=True)  # noqa: E731  it has a type
-        self._shelf = Shelf(make, ("pbx",))
+        self._shelf = Shelf(make, self._pbxs)
         self._runner = await listen(
             application(self._shelf, self._gate, self._program, self._ledger), "127.0.0.1", self._port
         )
