@@ -28,7 +28,7 @@ def kpi(
     store: StorePath = None,
     since: str = "24h",
     until: str | None = None,
-    by: Annotated[tuple[By, ...], Parameter(negative="")] = ("trunk",),
+    by: Annotated[tuple[By, ...], Parameter(negative="", show_default=" ".join)] = ("trunk",),
     total: Annotated[bool, Parameter(negative="")] = False,
     step: str | None = None,
     pbx: str | None = None,

@@ -156,7 +156,20 @@ def test_every_option_and_command_we_advise_exists_in_asterisk_22() -> None:
     options = {name.split(".", 1)[1] for kind, name in names if kind == "option"}
     functions = {name for kind, name in names if kind in {"application", "function"}}
     commands = tuple(name for kind, name in names if kind == "cli")
-    other = {"r", "i", "user", "sip:", "sips:", "tel:", "alaw", "ulaw", "_X.", "timedatectl", "channelvars"}
+    other = {
+        "r",
+        "i",
+        "user",
+        "sip:",
+        "sips:",
+        "tel:",
+        "alaw",
+        "ulaw",
+        "_X.",
+        "timedatectl",
+        "channelvars",
+        "asterisk-sip check",
+    }
     for path, text in leaves(raw("en")):
         for advised in re.findall(r"`([^`]+)`", text):
             known = (
