@@ -108,6 +108,12 @@ def test_a_link_leads_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
+def test_what_a_page_shows_as_html_is_there(path: Path) -> None:
+    for target in re.findall(r'\b(?:src|srcset|href)="([^"]+)"', _BLOCK.sub("", path.read_text(encoding="utf-8"))):
+        assert "://" in target or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
 def test_a_file_that_is_named_is_there(path: Path) -> None:
     for span in spans(path):
         if re.fullmatch(r"(configs|docs|scripts|tests)/[\w./-]+\w", span):
