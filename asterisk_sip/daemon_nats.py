@@ -62,7 +62,9 @@ async def collect(config: Config, collector: CollectorConfig, watch: Watch, stop
         collector.max_ack_pending,
         collector.ack_wait_s,
     )
-    collecting = asyncio.create_task(_collect(hands, NatsSource(settings, take)))
+    source = NatsSource(settings, take)
+    watch.collecting = lambda: source.trouble
+    collecting = asyncio.create_task(_collect(hands, source))
     watch.phase = "running"
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({collecting, stopping}, return_when=asyncio.FIRST_COMPLETED)

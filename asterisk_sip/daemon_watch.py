@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,7 @@ class Watch:
         self.couriers: Couriers | None = None
         self.alarms: Alarms | None = None
         self.collector: HandOver | None = None
+        self.collecting: Callable[[], str | None] = lambda: None  # why nothing is collected
         self.tally = Tally((pbx.name for pbx in config.pbx), (rule.name for rule in config.trunk))
         self._config = config
         self._sources: dict[tuple[str, str], LinkedSource[Any]] = {}
@@ -96,6 +97,7 @@ class Watch:
         return Health(
             phase=self.phase,
             store=None if pipeline is None else pipeline.store.place,
+            source_trouble=self.collecting(),
             store_trouble=None if pipeline is None else pipeline.store_trouble,
             pbxs=() if pipeline is None else tuple(self._pbxs(pipeline)),
             sinks=tuple(self._sinks(ends or {})),

@@ -65,11 +65,15 @@ class WorkHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The program as a whole. ``work`` is None in one that listens to no PBX; ``store_trouble`` None when it writes."""
+    """The program as a whole. ``work`` is None in one that listens to no PBX; ``store_trouble`` None when it writes.
+
+    ``source_trouble`` says why a collector has no stream to collect from.
+    """
 
     phase: str  # starting, running, stopping
     store_trouble: str | None = None
     store: str | None = None
+    source_trouble: str | None = None
     pbxs: tuple[PbxHealth, ...] = ()
     sinks: tuple[SinkHealth, ...] = ()
     work: WorkHealth | None = None
@@ -90,6 +94,8 @@ def not_ready(health: Health) -> list[Reason]:
         reasons.append(Reason("program", f"it is {health.phase}"))
     if health.store_trouble is not None:
         reasons.append(Reason("store", health.store_trouble))
+    if health.source_trouble is not None:
+        reasons.append(Reason("collector", f"nothing is collected: {health.source_trouble}"))
     if health.pbxs and not any(pbx.heard for pbx in health.pbxs):
         reasons.append(Reason("pbx", f"no PBX is heard: {'; '.join(map(_unheard, health.pbxs))}"))
     reasons += [

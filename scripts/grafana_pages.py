@@ -255,6 +255,13 @@ FLEET = Page(
                 ),
                 Panel(
                     "lines",
+                    "Alerts that fire",
+                    "Rules of the companion itself, by rule.",
+                    ((f"sum by (rule) ({M}alerts_firing)", "{{rule}}"),),
+                    width=THIRD,
+                ),
+                Panel(
+                    "lines",
                     "Calls in flight",
                     "Calls that are up now.",
                     ((f"sum by (pbx) ({M}open_calls)", "{{pbx}}"),),

@@ -45,6 +45,14 @@ path = "calls.db"
 [web]
 port = {port}
 """
+ALERT = """
+[[alerts]]
+name = "trunk-congested"
+kind = "share"
+filter = { code = 503 }
+threshold = 0.9
+window_s = 60
+"""
 
 
 class Pbx(Protocol):

@@ -16,7 +16,7 @@ from asterisk_sip.daemon_reload import Reloading, changed
 from asterisk_sip.errors import ConfigError
 from asterisk_sip.password import hashed
 
-from .played import Site, played
+from .played import ALERT, Site, played
 
 TEXT = """
 [[pbx]]
@@ -28,14 +28,6 @@ name = "acme"
 endpoints = ["acme"]
 [log]
 level = "info"
-"""
-ALERT = """
-[[alerts]]
-name = "trunk-congested"
-kind = "share"
-filter = { code = 503 }
-threshold = 0.9
-window_s = 60
 """
 SECRET = {"ASTERISK_SIP_AMI_SECRET": "not to be told"}
 

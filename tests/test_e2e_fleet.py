@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import nats
 import pytest
@@ -30,6 +31,7 @@ from .e2e import command
 from .lab.errors import NotYetError
 from .lab.wait import until
 from .nats_servers import NatsServers, nats_servers
+from .played import free_port
 from .postgres_server import PostgresServer
 from .store_engines import ENGINES
 
@@ -48,6 +50,21 @@ retry_min_s = 0.05
 retry_max_s = 0.5
 dead_letters = "dead"
 """
+
+
+async def readiness(port: int) -> list[str]:
+    """The parts that keep a program from being ready, as soon as it answers."""
+    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                    told = await response.json()
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+            else:
+                assert response.status == (503 if told["reasons"] else 200)
+                return [reason["part"] for reason in told["reasons"]]
+
 
 WAITING = "nothing is collected; companions keep what they record"
 
@@ -170,14 +187,18 @@ async def test_a_collector_killed_and_a_message_that_is_no_record(tmp_path: Path
 
 
 async def test_a_collector_waits_for_the_stream_and_says_so_once_whenever_it_is_not_there(tmp_path: Path) -> None:
+    port = free_port()
     with nats_servers() as servers:
-        async with collector(tmp_path, servers, 'path = "fleet.db"') as program:
+        environ = {"ASTERISK_SIP__WEB__PORT": str(port)}
+        async with collector(tmp_path, servers, 'path = "fleet.db"', **environ) as program:
             client = await nats.connect(f"nats://{servers.addresses[0]}")
             context = client.jetstream()
             for times in (1, 2):
                 await program.says(WAITING, times)
+                assert await readiness(port) == ["collector"]
                 await context.add_stream(name="asterisk-sip", subjects=["asterisk-sip.>"])
                 await program.says("collecting", times)
+                assert await readiness(port) == []
                 await context.delete_stream("asterisk-sip")
             await client.close()
             assert await program.stop() == 0

@@ -14,7 +14,7 @@ PBX = PbxHealth("pbx1", True, "22.5.0", (AMI,), 2, 0.0, {}, 0)
 DEAF = replace(PBX, name="pbx2", heard=False, doors=(DoorHealth("ami", False, "login of user 'x' refused"),))
 SINK = SinkHealth("hook", None, 0, 0.0, 5, 0, 0, 0, 0)
 WORK = WorkHealth(10, 0, 3, 0, 0, 1000, 0)
-WELL = Health("running", None, "calls.db", (PBX,), (SINK,), WORK)
+WELL = Health("running", store="calls.db", pbxs=(PBX,), sinks=(SINK,), work=WORK)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ WELL = Health("running", None, "calls.db", (PBX,), (SINK,), WORK)
         ({"phase": "starting"}, "program", "it is starting"),
         ({"phase": "stopping"}, "program", "it is stopping"),
         ({"store_trouble": "calls.db: the disk is full"}, "store", "the disk is full"),
+        ({"source_trouble": "there is no stream yet"}, "collector", "nothing is collected: there is no stream yet"),
         ({"pbxs": (DEAF,)}, "pbx", "no PBX is heard: pbx2 (ami: login of user 'x' refused)"),
         ({"sinks": (replace(SINK, held_s=61.0, trouble="500"),)}, "sink hook", "it has taken nothing for 61 s: 500"),
         ({"sinks": (replace(SINK, held_s=61.0),)}, "sink hook", "it has taken nothing for 61 s: no answer yet"),

@@ -17,7 +17,7 @@ from asterisk_sip.password import hashed, token
 from asterisk_sip.web.exposition import exposition
 
 from .ami_server import ScriptedAmi
-from .played import Site, hearing, played
+from .played import ALERT, Site, hearing, played
 from .prometheus import promtool
 from .test_calls_tally import RECORDS, tally
 from .test_health import WELL
@@ -29,13 +29,6 @@ MORE = """
 [[sink.jsonl]]
 name = "lines"
 path = "lines.jsonl"
-
-[[alerts]]
-name = "trunk-congested"
-kind = "share"
-filter = { code = 503 }
-threshold = 0.9
-window_s = 60
 """
 
 
@@ -107,7 +100,7 @@ async def scraped(site: Site, least_calls: int) -> str:
 
 
 async def test_a_real_run_is_counted_as_it_is_recorded(tmp_path: Path) -> None:
-    async with played(tmp_path, MORE) as site:
+    async with played(tmp_path, MORE + ALERT) as site:
         text = await scraped(site, 60)
         _, content_type, open_text = await site.get("/metrics", Accept=OPENMETRICS)
         assert content_type.startswith(OPENMETRICS)

@@ -15,7 +15,7 @@ import pytest
 
 from asterisk_sip.metrics import METRICS, PREFIX
 
-from .played import played
+from .played import ALERT, played
 from .prometheus import Prometheus, prometheus, promtool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +114,7 @@ async def without_data(server: Prometheus, asked: list[str], within_s: float) ->
 async def test_every_question_of_every_dashboard_is_answered_by_a_prometheus_that_scraped_a_run(tmp_path: Path) -> None:
     asked = [query for path in DASHBOARDS for query in queries(path)]
     assert len(asked) >= 60
-    async with played(tmp_path / "run", SINKS) as site:
+    async with played(tmp_path / "run", SINKS + ALERT) as site:
         async with prometheus(tmp_path / "prometheus", site.url.removeprefix("http://"), RULES) as server:
             left = await without_data(server, asked, within_s=60)
             assert left == []

@@ -61,6 +61,7 @@ class NatsSource:
         self._take = take
         self._backoff = Backoff(*_RETRY_S)
         self._told: str | None = None
+        self.trouble: str | None = "not connected yet"  # why nothing is collected, None while something can be
 
     async def run(self) -> None:
         """Read for ever; ends only by being cancelled."""
@@ -71,7 +72,7 @@ class NatsSource:
             except BrokerError as error:
                 if self._told is None:
                     log.warning("nothing is collected; companions keep what they record", reason=str(error))
-                self._told = str(error)
+                self._told = self.trouble = str(error)
             await asyncio.sleep(self._backoff.next_s())
 
     @contextlib.asynccontextmanager
@@ -85,7 +86,7 @@ class NatsSource:
     async def _read(self, link: NatsLink) -> None:
         subscription = await self._subscribe(link)
         log.info("collecting", stream=self._settings.stream, durable=self._settings.durable)
-        self._told = None
+        self._told = self.trouble = None
         while True:
             messages = await self._fetch(link, subscription)
             if messages:
