@@ -99,6 +99,7 @@ async def test_hostile_text_is_text_on_every_page(site: Site) -> None:
     for page in (overview, failures, *calls):
         assert "<script>window" not in page
         assert "<img src=x" not in page
+        assert "\u202e" not in page, "it would turn around what follows"
     assert any(html.escape("${7*7}{{7*7}}") in page for page in calls)
     assert not [page for page in calls if re.search(r'href="javascript:', page)]
 

@@ -50,7 +50,7 @@ def hostile() -> CallRecord:
     )
     return replace(
         failed(6, sip=sip),
-        caller=Caller(HOSTILE, HOSTILE, HOSTILE),
+        caller=Caller(HOSTILE, f"{HOSTILE}\u202e", HOSTILE),
         dialled=HOSTILE,
         context=HOSTILE,
         exten=HOSTILE,

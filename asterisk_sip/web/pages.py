@@ -19,7 +19,7 @@ from asterisk_sip.errors import StoreError
 
 from . import alerts_page, assets, call, charts, codes, failures, live_page, overview, parameters, status_page
 from .problems import ProblemError
-from .show import iso, lasted, link, utc
+from .show import harmless, iso, lasted, link, utc
 from .visitor import visitor_of
 from .words import COOKIE, language, words
 
@@ -110,6 +110,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("asterisk_sip.web"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

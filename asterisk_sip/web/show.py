@@ -18,6 +18,15 @@ _FORMS = {
     "both": "%Y-%m-%d %H:%M:%S UTC",
 }
 
+_KEPT = "\n\t\u00a0\u202f\u200c\u200d"  # spaces of ours, and joiners: a part of how names are written
+
+
+def harmless(value: Any) -> Any:
+    """Return what a template writes; of a text, what turns the direction of writing or is no character, as U+FFFD."""
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(each if each.isprintable() or each in _KEPT else "\ufffd" for each in value)
+
 
 def iso(at: datetime) -> str:
     """Return a UTC time for machines, to the millisecond."""
