@@ -160,6 +160,14 @@ def test_every_disposition_has_its_place_in_asr_and_ner() -> None:
 # docs/failures.md and docs/security.md
 
 
+def test_what_the_log_is_said_to_say_it_says() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "asterisk_sip").rglob("*.py"))
+    cells = [cells[1] for cells in rows("failures.md", "What is seen, told and lost")]
+    said = {words for cell in cells for words in re.findall(r"`([^`]+)`", cell) if " " in words}
+    assert len(said) > 4
+    assert [words for words in said if words not in code] == []
+
+
 @cache
 def defined_in(path: Path) -> set[str]:
     return {
