@@ -142,7 +142,8 @@ async def test_codes_show_meaning_side_and_how_often_they_were_seen_here(opened:
     assert "486 Busy Here" in shown
     assert "499" in shown, "a code that is in no table"
     assert "404 Not Found" not in shown
-    assert '<a href="/failures?code=486&amp;since=7d">3</a>' in text
+    assert '<a href="/failures?code=486&amp;since=7d&amp;outcome=any">3</a>' in text
+    assert "3 calls" in words_of(await site.page("/failures?code=486&since=7d&outcome=any")), "the same ones"
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,10 @@ def _named(words: str, lang: str) -> list[catalog.Entry]:
 
 
 async def _seen(store: Store, length: timedelta) -> Counter[int]:
-    """Count by status the calls that were not simply answered, up to now."""
+    """Count by status the calls of a time up to now, those that ended with an answer left out."""
     until = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     found: Counter[int] = Counter()
     for total in await store.totals(TotalsQuery(until - length, until, "calls", ("sip_code", "outcome"))):
-        if total.outcome != Outcome.ANSWERED and total.sip_code is not None:
+        if total.outcome not in (Outcome.ANSWERED, Outcome.RESCUED) and total.sip_code is not None:
             found[total.sip_code] += total.total
     return found

@@ -101,7 +101,7 @@ _CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
 _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
 _DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
-_SIDES = ["caller", "callee", "carrier", "us", "unknown"]
+SIDES = ["caller", "callee", "carrier", "us", "unknown"]
 _ANY = "any"
 _OUTCOMES = [*(outcome.value for outcome in Outcome), _ANY]
 
@@ -128,7 +128,7 @@ PARAMETERS: dict[str, Parameter] = {
         _whole(100, 699),
         _number(100, 699),
     ),
-    "fault": Parameter(f"Whose side: {', '.join(_SIDES)}.", {"type": "string", "enum": _SIDES}, _one_of(*_SIDES)),
+    "fault": Parameter(f"Whose side: {', '.join(SIDES)}.", {"type": "string", "enum": SIDES}, _one_of(*SIDES)),
     "country": Parameter(
         "The country of the dialled number: DE, 49 or +49; some share one.",
         {"type": "string", "pattern": f"^{_COUNTRY}$"},

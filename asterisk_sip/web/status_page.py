@@ -15,11 +15,12 @@ from asterisk_sip.stores.base import Gap, Holdings, Store
 from asterisk_sip.stores.completeness import completeness
 
 from .api import SHELF
+from .heard import Heard, heard
 from .operations import PROGRAM
 from .problems import ProblemError
 from .shelf import Shelf
 
-_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+_WEEK = timedelta(days=7)
 _MOST_GAPS = 50
 
 
@@ -27,17 +28,14 @@ _MOST_GAPS = 50
 class Link:
     """One PBX. ``told`` is what the program knows that listens to it, None when none runs beside the pages."""
 
-    name: str
+    pbx: Heard
     told: PbxHealth | None
-    listened_until: datetime | None
-    last_day: float | None
     last_week: float | None
-    lasting: tuple[Gap, ...]
 
     @property
     def deaf(self) -> bool:
         """Whether calls may be missed at this moment."""
-        return not self.told.heard if self.told else any(gap.blind for gap in self.lasting)
+        return not self.told.heard if self.told else self.pbx.deaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +96,11 @@ async def _kept(shelf: Shelf, health: Health, now: datetime) -> Kept:
 
 async def _links(store: Store, shelf: Shelf, health: Health, gaps: list[Gap], now: datetime) -> list[Link]:
     told = {pbx.name: pbx for pbx in health.pbxs}
-    links = []
-    for name in sorted({*told, *shelf.pbxs, *(gap.pbx for gap in gaps)}):
-        own = [gap for gap in gaps if gap.pbx == name]
-        links.append(
-            Link(
-                name,
-                told.get(name),
-                await store.listened_until(name),
-                completeness(own, now - _DAY, now),
-                completeness(own, now - _WEEK, now),
-                tuple(gap for gap in own if gap.ended_at is None),
-            )
-        )
-    return links
+    known = {*told, *shelf.pbxs, *(gap.pbx for gap in gaps)}
+    return [
+        Link(pbx, told.get(pbx.name), completeness([gap for gap in gaps if gap.pbx == pbx.name], now - _WEEK, now))
+        for pbx in await heard(store, known, now)
+    ]
 
 
 def _sinks(health: Health, kept: Kept | None) -> list[SinkRow]:

@@ -51,9 +51,9 @@ async def test_a_call_appears_as_text_whatever_the_far_end_wrote(tmp_path: Path)
         await expect(row).to_have_count(1)
         await expect(page.get_by_text("No call yet that failed.")).to_be_hidden()
         assert await row.locator(".status").inner_text() == f"500 {HOSTILE}"
-        assert await row.locator(".to").inner_text() == HOSTILE
+        assert await row.locator(".dialled").inner_text() == HOSTILE
         assert await row.locator(".route").inner_text() == f"{HOSTILE} 500"
-        assert await row.locator(".tag").get_attribute("class") == "tag failed"
+        assert await row.locator(".outcome .tag").get_attribute("class") == "tag failed"
         assert "UTC" in (await row.locator("time").get_attribute("title") or "")
         await page.reload()
         assert await row.locator(".status").inner_text() == f"500 {HOSTILE}", "as the server writes it"

@@ -10,11 +10,11 @@
   const state = document.querySelector("[data-live-state]");
   const pause = document.querySelector("[data-live-pause]");
   const most = Number(table.dataset.most);
-  const outcomes = new Map(table.dataset.outcomes.split(";").filter(Boolean).map((each) => each.split("=")));
+  const labels = JSON.parse(table.dataset.labels);
+  const label = (kind, name) => Object.hasOwn(labels[kind], name) ? labels[kind][name] : null;
   const title = document.title;
   const QUIET_MS = 40000; // the server says that it is there every 15 s
   const AGAIN_MS = 3000;
-  const HALF_A_DAY_MS = 43200000;
 
   let after = table.dataset.after;
   let source, watch;
@@ -45,23 +45,38 @@
   function filled(call) {
     const made = row.cloneNode(true);
     const cell = (name) => made.querySelector(`[data-cell="${name}"]`);
+    const at = call.ended_at || call.started_at;
     made.dataset.id = call.id;
     cell("link").href = `/calls/${encodeURIComponent(call.id)}`;
-    if (call.ended_at) {
-      const time = cell("time");
-      time.dateTime = call.ended_at;
-      time.textContent = `${call.ended_at.slice(11, 19)} UTC`;
-      if (Date.now() - new Date(call.ended_at) > HALF_A_DAY_MS) time.dataset.form = "both";
+    if (at) {
+      cell("time").dateTime = at;
+      cell("time").textContent = `${at.slice(0, 19).replace("T", " ")} UTC`;
     } else cell("time").replaceWith("–");
-    if (outcomes.has(call.outcome)) cell("outcome").classList.add(call.outcome);
-    cell("outcome").textContent = outcomes.get(call.outcome) ?? call.outcome;
+    if (label("outcome", call.outcome)) cell("outcome").classList.add(call.outcome);
+    cell("outcome").textContent = label("outcome", call.outcome) ?? call.outcome;
+    if (!call.partial) cell("partial").remove();
     cell("code").replaceWith(code(call.sip));
     cell("phrase").textContent = call.sip.code && call.sip.phrase || "";
-    cell("from").textContent = call.caller.number || "";
+    if (label("grade", call.evidence.grade)) {
+      cell("grade").textContent = call.evidence.grade;
+      cell("grade").title = label("grade", call.evidence.grade);
+    } else cell("grade").remove();
+    cell("from").textContent = call.caller.number || call.caller.endpoint || "–";
     cell("name").textContent = call.caller.name || "";
-    cell("to").textContent = call.dialled || "";
+    cell("to").textContent = call.dialled || "–";
+    if (!["answered", "rescued"].includes(call.outcome)) cell("side").textContent = label("fault", call.fault.side) ?? "";
+    if (call.attempts.length) cell("nobody").remove();
     call.attempts.forEach((attempt, at) => {
-      cell("route").append(at ? " → " : "", `${attempt.trunk || attempt.endpoint || ""} `, code(attempt.sip));
+      const tried = document.createElement("span");
+      tried.className = "hop";
+      tried.append(`${attempt.trunk || attempt.endpoint || "–"} `, code(attempt.sip));
+      if (at) {
+        const then = document.createElement("span");
+        then.className = "soft";
+        then.textContent = call.attempts[at - 1].stage === attempt.stage ? "+" : "→";
+        cell("route").append(" ", then, " ");
+      }
+      cell("route").append(tried);
     });
     localTimes(made);
     return made;
