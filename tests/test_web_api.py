@@ -331,7 +331,7 @@ async def test_every_answer_is_as_the_description_says_whatever_is_asked(site: S
     )
     told, _ = await asking.communicate()
     assert asking.returncode == 0, told.decode()
-    assert b"8 selected / 9 total" in told
+    assert b"9 selected / 10 total" in told
 
 
 async def test_no_question_breaks_an_answer(site: Site) -> None:

@@ -12,6 +12,9 @@ from .rules_fields import Json
 TRACED = frozenset(Kind) - {Kind.GAP, Kind.SINK, Kind.HOOK, Kind.BURST, Kind.SILENCE, Kind.NEW_CODE}
 """Kinds whose number follows from the records of the window alone."""
 
+_FROM_NOTHING = (Kind.COUNT, Kind.RATE, Kind.CONSECUTIVE)
+"""Kinds that count: where there is nothing, that is their number."""
+
 
 def trace(
     rule: Rule, group: dict[str, str], calls: Iterable[Json], seconds: Iterable[int]
@@ -34,7 +37,7 @@ def trace(
         found = watch.groups.get(route)
         part = None if found is None else found.parts.get(result)
         if found is None or part is None:
-            yield second, None
+            yield second, 0.0 if rule.kind in _FROM_NOTHING else None
             continue
         for counts in (found.among, found.delays, part.matching):
             if counts is not None:

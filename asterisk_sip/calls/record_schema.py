@@ -19,6 +19,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
     datetime: {"type": "string", "format": "date-time"},
+    dict[str, str]: {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from asterisk_sip.alerts.engine_value import UNITS
-from asterisk_sip.alerts.model import Change, Rule, change_of
+from asterisk_sip.alerts.model import Change, Rule, Severity, change_of
 from asterisk_sip.alerts.notice_headline import Subject, headline
 from asterisk_sip.alerts.notice_words import Words
 from asterisk_sip.alerts.notice_words import words as notice_words
@@ -30,6 +30,7 @@ from .words import language
 
 SILENCES_S = {"30m": 1_800, "2h": 7_200, "8h": 28_800, "24h": 86_400}
 
+_URGENCY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _WEEK = timedelta(days=7)
 _LONGEST = timedelta(hours=6)
 _MOST = 200
@@ -74,7 +75,9 @@ async def fill(request: web.Request, _values: dict[str, Any]) -> dict[str, Any]:
     silences = await book.silences(now) if book else []
     past = await book.history(now - _WEEK, limit=_MOST) if book else []
     return {
-        "firing": [_shown(request, entry, t) for entry in firing],
+        "firing": sorted(
+            (_shown(request, entry, t) for entry in firing), key=lambda each: _URGENCY[each.fired.severity]
+        ),
         "rules": [_row(rule, firing, silences, t) for rule in ledger.rules],
         "history": [_shown(request, entry, t) for entry in past if entry.cleared is not None],
         "silences": tuple(SILENCES_S),
@@ -154,6 +157,10 @@ def _shown(request: web.Request, entry: Entry, t: Words) -> Shown:
         t.in_unit(fired.threshold, fired.unit),
         link("/failures", {"outcome": "any", **fired.query}),
     )
+
+
+def _urgency(shown: Shown) -> int:
+    return _URGENCY[shown.fired.severity]
 
 
 def _row(rule: Rule, firing: list[Entry], silences: list[Silence], t: Words) -> RuleRow:

@@ -13,18 +13,22 @@ from aiohttp import web
 from asterisk_sip import __version__
 from asterisk_sip.calls.model import isoformat, to_json
 from asterisk_sip.catalog import explain as catalog
+from asterisk_sip.stores.alert_book import entry_json
 from asterisk_sip.stores.base import Gap, cursor, gap_json
 from asterisk_sip.stores.completeness import unheard
 from asterisk_sip.stores.numbers import NumbersQuery, group_json, numbers
 
 from . import live, parameters
 from .heard import heard
+from .ledger import LEDGER
 from .parameters import FILTERS
 from .problems import ProblemError
 from .shelf import Shelf
 
 PREFIX = "/api/v1"
 SHELF = web.AppKey("shelf", Shelf)
+
+_MOST_ALERTS = 500
 
 Values = dict[str, Any]
 Answer = Callable[[web.Request, Values], Awaitable[Any]]
@@ -103,6 +107,18 @@ async def _gaps(request: web.Request, values: Values) -> dict[str, Any]:
     return {**_span(since, until), "gaps": gaps, "unheard_s": _unheard_s(found, since, until)}
 
 
+async def _alerts(request: web.Request, values: Values) -> dict[str, Any]:
+    since, until = parameters.window(values)
+    book = await request.app[LEDGER].book()
+    firing = await book.firing() if book else []
+    history = await book.history(since, limit=_MOST_ALERTS) if book else []
+    return {
+        **_span(since, until),
+        "firing": [entry_json(entry) for entry in firing],
+        "history": [told for told in map(entry_json, history) if told["fired"]["at"] < isoformat(until)],
+    }
+
+
 async def _health(request: web.Request, _values: Values) -> dict[str, Any]:
     shelf = request.app[SHELF]
     store = await shelf.store()
@@ -150,6 +166,7 @@ ENDPOINTS = (
     Endpoint("/codes", "Every SIP code: meaning, usual causes, what to do.", ("lang",), "Codes", _codes),
     Endpoint("/codes/{code}", "One SIP code or Q.850 cause (q850:34).", ("lang",), "Code", _code),
     Endpoint("/gaps", "When a PBX was not heard.", ("since", "until", "pbx"), "Gaps", _gaps),
+    Endpoint("/alerts", "What fires now, and what fired in a time.", ("since", "until"), "Alerts", _alerts),
     Endpoint("/health", "Whether each PBX is heard now.", (), "Health", _health),
     Endpoint(
         "/stream",

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from asterisk_sip import __version__
+from asterisk_sip.alerts.model import Change
 from asterisk_sip.calls.kpi import Delays, Duration, Ratio
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.record_schema import DIALECT, definitions
@@ -25,7 +26,7 @@ _SECONDS = {"type": "object", "additionalProperties": {"type": "number"}}
 def document() -> dict[str, Any]:
     """Return the whole description."""
     schemas = {**_shapes()}
-    for kind in (CallRecord, Ratio, Delays, Duration):
+    for kind in (CallRecord, Ratio, Delays, Duration, Change):
         schemas |= definitions(kind, _REFS)
     return {
         "openapi": "3.1.0",
@@ -95,6 +96,17 @@ def _shapes() -> dict[str, dict[str, Any]]:
         completeness_24h=_or_null({"type": "number"}),
         open_gaps=_list(_ref("Gap")),
     )
+    alert = _object(
+        id=_TEXT,
+        rule=_TEXT,
+        state={"type": "string", "enum": ["firing", "cleared"]},
+        told={"type": "boolean"},
+        fired=_ref("Change"),
+        cleared=_or_null(_ref("Change")),
+        acknowledged_at=_or_null(_TIME),
+        acknowledged_by=_or_null(_TEXT),
+        why=_or_null(_TEXT),
+    )
     return {
         "Calls": _object(calls=_list(_ref("CallRecord")), next=following),
         "Attempts": _object(attempts=_list({"allOf": [call_id, _ref("Attempt")]}), next=following),
@@ -103,6 +115,8 @@ def _shapes() -> dict[str, dict[str, Any]]:
         "Code": _OPEN,
         "Gap": gap,
         "Gaps": _object(since=_TIME, until=_TIME, gaps=_list(_ref("Gap")), unheard_s=_SECONDS),
+        "Alert": alert,
+        "Alerts": _object(since=_TIME, until=_TIME, firing=_list(_ref("Alert")), history=_list(_ref("Alert"))),
         "Health": _object(
             status={"type": "string", "enum": ["ok", "degraded"]},
             version=_TEXT,

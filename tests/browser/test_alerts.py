@@ -116,6 +116,8 @@ async def test_an_admin_silences_a_rule_and_takes_an_alert_on_and_a_viewer_canno
         await alarm.get_by_role("button", name="I take it on").click()
         await expect(page.get_by_text("taken on by alice")).to_be_visible()
         await expect(page.get_by_text("calling them")).to_be_visible()
+        await expect(page.locator(".trace line.clear")).to_have_count(1)
+        await shot(page, "alert")
         page = await logged_in(someone, "bob")
         await expect(page.get_by_role("button", name="Silence")).to_have_count(0)
         await expect(page.get_by_text("taken on by alice")).to_be_visible()
