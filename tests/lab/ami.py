@@ -168,8 +168,8 @@ class Recorder(AmiClient):
 
     @property
     def quiet(self) -> bool:
-        """Whether every channel that came has gone."""
-        return self.counts["Newchannel"] == self.counts["Hangup"]
+        """Whether every channel that came has gone: what Asterisk has not told of yet is no silence."""
+        return 0 < self.counts["Newchannel"] == self.counts["Hangup"]
 
     async def close(self) -> None:
         """Log off and close the file."""
