@@ -31,6 +31,7 @@ from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.hand_over import Progress
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.base import Gap
+from asterisk_sip.stores.spool import Delivery
 from asterisk_sip.stores.sqlite import SqliteStore
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Tally:
     """What it did since it began."""
 
     records: int = 0
+    unread: int = 0
     changes: int = 0
     groups: int = 0
     evicted: int = 0
@@ -190,8 +192,7 @@ class Lookout:
         now = self._clock()
         for number, delivery in enumerate(deliveries, 1):
             if delivery.kind in _REPLAYED and delivery.text:
-                self._untold += self.engine.feed(json.loads(delivery.text), delivery.position, now)
-                self.tally.records += 1
+                self._feed(delivery, now)
             self._read = delivery.position
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
@@ -204,6 +205,15 @@ class Lookout:
         if time.monotonic() >= self._save_at:
             await self._save()
         return full
+
+    def _feed(self, delivery: Delivery, now: float) -> None:
+        """Judge one record. One of another version that cannot be read is passed over, and told."""
+        try:
+            self._untold += self.engine.feed(json.loads(delivery.text), delivery.position, now)
+        except (KeyError, TypeError, ValueError) as error:
+            self.tally.unread += 1
+            log.warning("alerts pass over a record they cannot read", id=delivery.id, reason=repr(error))
+        self.tally.records += 1
 
     async def _hear(self) -> None:
         await self._hear_gaps(_GAPS_BACK)
@@ -255,7 +265,13 @@ class Lookout:
         self._saved = saved
         now = time.monotonic()
         self._save_at = now + max(_SAVE_EVERY_S, (now - began) / _SAVE_SHARE)
+        self._tell_evicted()
         self.tally.groups, self.tally.evicted = self.engine.groups, self.engine.evicted
+
+    def _tell_evicted(self) -> None:
+        if self.engine.evicted and not self.tally.evicted:
+            hint = "raise max_groups, or group by what remote parties cannot invent"
+            log.warning("alerts forget idle groups: a rule has too many", rules=self.engine.crowded, hint=hint)
 
     async def _trying(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do something again and again until the store lets it."""
@@ -267,6 +283,9 @@ class Lookout:
                 if not self._failing:
                     log.warning("alerts wait: the store does not answer", reason=str(error))
                 self._failing = True
+                await asyncio.sleep(backoff.next_s())
+            except Exception:  # whatever it is: alerts that end for ever would not be missed
+                log.exception("alerts go on after a fault")
                 await asyncio.sleep(backoff.next_s())
             else:
                 if self._failing:

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from asterisk_sip.alerts.model import Kind, Rule, change_of
+from asterisk_sip.alerts.engine import Engine
+from asterisk_sip.alerts.model import Kind, Rule, change_of, change_text
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.daemon_alerts import READER, Lookout
 from asterisk_sip.errors import StoreError
 from asterisk_sip.sinks.hand_over import Progress
+from asterisk_sip.stores import alert_book
 from asterisk_sip.stores.alert_book import AlertBook, Entry, Silence
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
 
-from .alert_calls import T0, share
+from .alert_calls import T0, call, run, share
 from .call_records import BEGAN, BUSY, answered, failed
 from .lab.errors import NotYetError
 from .lab.wait import POLL_S, until
@@ -302,3 +304,31 @@ async def test_rules_that_cannot_be_taken_for_a_while_change_nothing_until_they_
         assert desk.lookout.engine is engine
         await desk.until(FIRED, CLEARED)
         assert desk.lookout.engine is not engine
+
+
+async def test_a_record_that_cannot_be_read_is_passed_over_and_the_next_one_judged(store: SqliteStore) -> None:
+    desk = Desk(store)
+    async with desk.at_work():
+        await store.change(
+            lambda writer: writer.execute(
+                "INSERT INTO outbox (kind, id, text) VALUES ('answered', 'odd', '{\"id\": 1}')"
+            )
+        )
+        await desk.record(*map(failed, range(20)), now=25)
+        await desk.until(FIRED)
+        assert (desk.lookout.tally.unread, desk.lookout.tally.records) == (1, 21)
+
+
+async def test_old_alerts_are_forgotten_when_there_are_very_many_but_none_that_fires(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_book, "MOST_ALERTS", 3)
+    book = AlertBook(store)
+    changes = run(Engine([share()]), [call(100 * number + at) for number in range(8) for at in range(8)], 5_000)
+    fires = run(Engine([share(name="old")]), [call(at) for at in range(8)], 20)
+    assert len(changes) == 16
+    await book.tell([(change, change_text(change)) for change in [*fires, *changes]])
+    await book.save({"": ("", "{}")}, READER, 0)
+    kept = await book.history()
+    assert len([entry for entry in kept if entry.cleared]) == 3
+    assert [entry.rule for entry in kept if entry.cleared is None] == ["old"]

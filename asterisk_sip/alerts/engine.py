@@ -71,6 +71,11 @@ class Engine:
         return sum(each.watch.evicted for each in self._counting)
 
     @property
+    def crowded(self) -> list[str]:
+        """The rules that had too many groups."""
+        return [each.rule.name for each in self._counting if each.watch.evicted]
+
+    @property
     def waiting(self) -> tuple[int, ...]:
         """The positions of the records that wait for their second."""
         return tuple(position for _, _, _, position, _ in self._coming)

@@ -22,6 +22,8 @@ from .spool import Cursor, Delivery
 from .sqlite import SqliteStore
 
 TRIM_SLICE = 5_000
+MOST_ALERTS = 50_000
+"""So many alerts are remembered; the oldest that are over are forgotten first."""
 ENGINE = ""
 """The row of ``alert_states`` that holds what the engine knows of itself."""
 
@@ -40,6 +42,12 @@ _STATE = (
     "INSERT INTO alert_states (rule, fingerprint, state) VALUES (?, ?, ?)"
     " ON CONFLICT (rule) DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state"
 )
+_FORGET = (
+    "DELETE FROM alerts WHERE cleared_us IS NOT NULL"
+    " AND fired_us <= (SELECT fired_us FROM alerts ORDER BY fired_us DESC LIMIT 1 OFFSET ?)"
+)
+_FORGET_SILENCES = "DELETE FROM silences WHERE until_us < (SELECT max(until_us) FROM silences) - ?"
+_YEAR_US = 31_536_000_000_000
 _ALERTS = "SELECT id, rule, told, fired, cleared, acknowledged_us, acknowledged_by, why FROM alerts"
 
 
@@ -111,6 +119,10 @@ class AlertBook:
         def write(writer: sqlite3.Connection) -> None:
             writer.executemany(_STATE, [(rule, *state) for rule, state in states.items()])
             writer.execute(_MOVE, (sink, position, position))
+            writer.execute(_FORGET, (MOST_ALERTS,))
+            writer.execute(
+                "DELETE FROM silences WHERE until_us < (SELECT max(until_us) FROM silences) - ?", (_YEAR_US,)
+            )
             names = json.dumps(list(states))
             writer.execute("DELETE FROM alert_states WHERE rule NOT IN (SELECT value FROM json_each(?))", (names,))
 
