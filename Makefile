@@ -65,11 +65,11 @@ lab: lab-build ## leave the two PBXs running for you to play with
 
 UV_LOCK := uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links -q -p 3.11
 
-lock: ## renew requirements/*.txt (needs uv)
-	$(UV_LOCK) pyproject.toml -o requirements/run.txt
-	$(UV_LOCK) pyproject.toml --extra nats --extra postgres -o requirements/image.txt
-	$(UV_LOCK) --group build -o requirements/build.txt
+lock: ## renew requirements/*.txt (needs uv); what runs is locked as it is tested
 	$(UV_LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(UV_LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(UV_LOCK) pyproject.toml -c requirements/dev.txt --extra nats --extra postgres -o requirements/image.txt
+	$(UV_LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 
 dist: setup ## build wheel and sdist into dist/
 	$(BIN)/python -m hatchling build -d dist

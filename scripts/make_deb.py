@@ -52,6 +52,7 @@ def main() -> None:
     install_files()
     version = deb_version(tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"])
     write_documents(version)
+    place(DEBIAN / "lintian-overrides", "usr/share/lintian/overrides/asterisk-sip")
     architecture = output("dpkg", "--print-architecture")
     write_control(version, architecture)
     made = TOP / "dist" / f"asterisk-sip_{version}_{architecture}.deb"

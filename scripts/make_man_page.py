@@ -48,17 +48,23 @@ def page() -> Iterator[str]:
     yield ".SH DESCRIPTION\nIt runs beside Asterisk, listens for hangups, and writes one record for every call that"
     yield "failed: the SIP status as the carrier sent it, its class and meaning, whose side it was on, what to do next."
     yield ".SH COMMANDS"
-    for verb, (_, line) in VERBS.items():
-        yield f".SS {plain(verb)}\n{plain(line)}"
-        yield from options(app[verb])
+    for name, (_, line) in VERBS.items():
+        yield f".SS {plain(name)}\n{plain(line)}"
+        yield from told(name, app[name])
     yield OUTRO.strip("\n")
 
 
-def options(verb: App) -> Iterator[str]:
-    """Give what a command takes."""
-    told = parse(verb.default_command.__doc__ or "") if verb.default_command else parse("")
-    if told.long_description:
-        yield f".PP\n{plain(told.long_description)}"
+def told(name: str, verb: App) -> Iterator[str]:
+    """Give what a command says of itself and what it takes; of one with commands below it, each of these."""
+    if verb.default_command is None:
+        for below in verb:
+            if not below.startswith("-"):
+                yield f".SS {plain(f'{name} {below}')}\n{plain(verb[below].help.splitlines()[0])}"
+                yield from told(f"{name} {below}", verb[below])
+        return
+    description = parse(verb.default_command.__doc__ or "").long_description
+    if description:
+        yield f".PP\n{plain(description)}"
     for argument in verb.assemble_argument_collection(parse_docstring=True):
         if argument.show:
             yield f".TP\n.B {plain(', '.join(argument.names))}{taken(argument)}\n{plain(argument.parameter.help or '')}"

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 import urllib.request
 import zipfile
@@ -22,9 +23,11 @@ from pathlib import Path
 
 import pytest
 
-from .lab import pypi
+from asterisk_sip.cli import VERBS
+
+from .lab import pypi, roots
 from .lab.dockerfile import Image, copy_of, run
-from .lab.fixtures import need_bare
+from .lab.fixtures import need_bare, need_roots
 from .lab.wait import until_blocking
 
 TOP = Path(__file__).parent.parent
@@ -72,6 +75,17 @@ def test_the_package_orders_versions_as_python_does() -> None:
     for earlier, later in pairwise(ordered):
         command = ["dpkg", "--compare-versions", deb_version(earlier), "lt", deb_version(later)]
         assert subprocess.run(command, check=False).returncode == 0, (earlier, later)
+
+
+def test_the_man_page_tells_of_every_command() -> None:
+    page = subprocess.run(
+        [sys.executable, TOP / "scripts" / "make_man_page.py"], capture_output=True, text=True, check=True
+    )
+    told = re.findall(r"^\.SS (.*)$", page.stdout.replace("\\-", "-"), re.MULTILINE)
+    assert [name for name in told if " " not in name] == list(VERBS)
+    assert not re.search(r"^['.](?![A-Z]{1,2} |[A-Z]{2}$)", page.stdout, re.MULTILINE), (
+        "text that roff takes for a request"
+    )
 
 
 @made_in_a_root
@@ -261,7 +275,32 @@ def test_the_wheel_works_in_a_clean_environment(version: str, wheel: Path, tmp_p
     into = ("pip", "install", "--python", str(tmp_path / "venv"))
     uv(*into, "--require-hashes", "--requirements", str(TOP / "requirements/run.txt"))
     uv(*into, "--no-deps", str(wheel))
-    it_works(tmp_path / "venv/bin/asterisk-sip", tmp_path)
+    it_works(tmp_path, tmp_path / "venv/bin/asterisk-sip")
+
+
+@pytest.mark.lab
+def test_the_wheel_works_on_the_python_of_the_next_debian(wheel: Path, tmp_path: Path) -> None:
+    """Python 3.14, in the root of the lab that has it."""
+    need_roots("22")
+    root = roots.existing("22")
+    folder = Path(tempfile.mkdtemp(prefix="wheel-", dir=root / "var/tmp"))
+    try:
+        into = ("pip", "install", "--target", str(folder / "lib"), "--python-version", "3.14", "--only-binary", ":all:")
+        uv(*into, "--require-hashes", "--requirements", str(TOP / "requirements/run.txt"))
+        uv(*into, "--no-deps", str(wheel))
+        here = f"/{folder.relative_to(root)}"
+        where = ("env", "-C", here, f"PYTHONPATH={here}/lib", "PYTHONDONTWRITEBYTECODE=1")
+        it_works(tmp_path, "chroot", str(root), *where, "python3", "-m", "asterisk_sip")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_what_runs_is_locked_alike_everywhere() -> None:
+    """`make lock` was run after the last change of what is needed."""
+    run_, image, dev = ((TOP / "requirements" / f"{name}.txt").read_text() for name in ("run", "image", "dev"))
+    pins = {line.split(" ")[0] for line in run_.splitlines() if "==" in line}
+    for other in (image, dev):
+        assert pins <= {line.split(" ")[0] for line in other.splitlines() if "==" in line}
 
 
 def test_pipx_and_uvx_take_the_wheel_as_the_docs_say(wheel: Path, tmp_path: Path) -> None:
@@ -271,7 +310,7 @@ def test_pipx_and_uvx_take_the_wheel_as_the_docs_say(wheel: Path, tmp_path: Path
     command = [sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(wheel)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    it_works(tmp_path / "bin/asterisk-sip", tmp_path)
+    it_works(tmp_path, tmp_path / "bin/asterisk-sip")
 
 
 def uv(*arguments: str) -> str:
@@ -283,14 +322,14 @@ def uv(*arguments: str) -> str:
     return done.stdout
 
 
-def it_works(program: Path, folder: Path) -> None:
+def it_works(folder: Path, *program: str | Path) -> None:
     """It tells its version, explains, and its demonstration reaches a first record, on the terminal, page and API."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, cwd=folder)
+    said = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True, cwd=folder)
     assert said.stdout.strip() == VERSION
-    explained = subprocess.run([program, "explain", "608"], capture_output=True, text=True, check=True, cwd=folder)
+    explained = subprocess.run([*program, "explain", "608"], capture_output=True, text=True, check=True, cwd=folder)
     assert "608 Rejected" in explained.stdout
     with (folder / "said").open("wb") as said_to:
-        process = subprocess.Popen([program, "demo"], stdout=said_to, stderr=said_to, cwd=folder)
+        process = subprocess.Popen([*program, "demo"], stdout=said_to, stderr=said_to, cwd=folder)
     try:
         until_blocking(lambda: "608 Rejected (wire)" in (folder / "said").read_text(), "a first record", 60)
         [url] = re.findall(r"The dashboard: +(\S+)", (folder / "said").read_text())
