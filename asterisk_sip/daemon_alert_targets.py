@@ -26,10 +26,12 @@ from asterisk_sip.stores.alert_book import AlertBook
 Firing = Callable[[str], Callable[[], Awaitable[list[Change]]]]
 Target = tuple[str, str, float, Sink]
 
+_SLACK_S = 5.0
+
 
 def open_targets(config: Config, store: Records, book: AlertBook, rules: Mapping[str, Rule]) -> Couriers:
     """Return the couriers for every target. ``rules`` by name: a notice needs their words."""
-    notices, delivery = config.notice, config.delivery
+    notices = config.notice
     scribe = Scribe(Templates(notices.text_template, notices.html_template))
     links = PageLinks(public_url(config))
     composers: dict[str, StoreComposer] = {}
@@ -37,7 +39,6 @@ def open_targets(config: Config, store: Records, book: AlertBook, rules: Mapping
     def composer(lang: str) -> StoreComposer:
         return composers.setdefault(lang, StoreComposer(store, rules, links, lang, scribe))
 
-    patience = Patience(delivery.timeout_s, delivery.retry_min_s, delivery.retry_max_s)
     return Couriers(
         [
             HookCourier(
@@ -47,7 +48,7 @@ def open_targets(config: Config, store: Records, book: AlertBook, rules: Mapping
                 dead_letters(config),
                 composer(lang),
                 manners=manners(config, per_minute, at_once=isinstance(target, AlertmanagerTarget)),
-                patience=patience,
+                patience=patience(config, name),
             )
             for name, lang, per_minute, target in targets(config, lambda name: lambda: firing(book, name))
         ],
@@ -67,6 +68,17 @@ def public_url(config: Config) -> str | None:
         return web.public_url
     host = f"[{web.host}]" if ":" in web.host else web.host
     return f"{'https' if web.cert_file else 'http'}://{host}:{web.port}"
+
+
+def patience(config: Config, name: str) -> Patience:
+    """Return how patiently a target is treated: never less than the time it was given itself."""
+    delivery, all_ = config.delivery, config.alert_target
+    own_s = {
+        **{each.name: each.timeout_s for each in all_.webhook},
+        **{each.name: each.timeout_s for each in all_.exec},
+        **{each.name: each.timeout_s for each in all_.alertmanager},
+    }.get(name, 0.0)
+    return Patience(max(delivery.timeout_s, own_s + _SLACK_S), delivery.retry_min_s, delivery.retry_max_s)
 
 
 def manners(config: Config, per_minute: float, *, at_once: bool) -> Manners:

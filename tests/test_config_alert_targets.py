@@ -9,7 +9,7 @@ import pytest
 
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.config_alert_targets import Language
-from asterisk_sip.daemon_alert_targets import manners, open_targets, public_url
+from asterisk_sip.daemon_alert_targets import manners, open_targets, patience, public_url
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -19,7 +19,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOOK = MINIMAL + '[[alert_target.webhook]]\nname = "my-ops"\nurl = "https://example.net/x?t=1"\n'
 ALL = (
     HOOK
-    + '[[alert_target.exec]]\nname = "pager"\nargv = ["/bin/true"]\nlang = "de"\n'
+    + '[[alert_target.exec]]\nname = "pager"\nargv = ["/bin/true"]\ntimeout_s = 90.0\nlang = "de"\n'
     + '[[alert_target.alertmanager]]\nname = "am"\nurl = "http://127.0.0.1:9093/prefix/"\n'
     + '[[alert_target.apprise]]\nname = "chat"\n'
 )
@@ -94,6 +94,7 @@ def test_each_target_gets_a_courier_under_its_name(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "calls.db")
     couriers = open_targets(config, store, AlertBook(store), {})
     assert tuple(courier.name for courier in couriers.couriers) == config.alert_target.names
+    assert [patience(config, name).timeout_s for name in ("my-ops", "pager", "chat")] == [30.0, 95.0, 30.0]
     assert manners(config, 5, at_once=False).expire_s == 7_200
     assert manners(config, 5, at_once=True).group_wait_s == 0
 

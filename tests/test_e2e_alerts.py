@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from .alertmanager import alertmanager
 from .e2e import Companion
 from .lab.lab import Lab
 from .lab.sip_script import rejecting
@@ -52,8 +54,33 @@ secret_file = "ops.secret"
 name = "broken"
 url = "{broken}"
 
+[[alert_target.webhook]]
+name = "records"
+url = "{records}"
+
+[[alert_target.exec]]
+name = "pager"
+argv = ["/bin/sh", "-c", "cat >> {folder}/paged; echo >> {folder}/paged"]
+
+[[alert_target.alertmanager]]
+name = "alertmanager"
+url = "{alertmanager}"
+resend_s = 1.0
+
+[[alert_target.apprise]]
+name = "chat"
+urls_file = "chat.urls"
+lang = "de"
+
+[[alerts]]
+name = "nobody-there"
+kind = "hook"
+filter = {{ code = 404 }}
+targets = ["records"]
+
 [[alerts]]
 name = "congestion"
+targets = ["ops", "broken", "pager", "alertmanager", "chat"]
 kind = "share"
 counted = "attempts"
 filter = {{ code = 503 }}
@@ -101,56 +128,100 @@ async def shown(link: str) -> list[dict[str, Any]]:
     return calls
 
 
+class Everybody:
+    """All targets: who is well, who is down, who is told of single records, a chat; a real Alertmanager, a program."""
+
+    def __init__(self, folder: Path, well: Target, down: Target, records: Target, chat: Target) -> None:
+        self.well, self.records, self.chat = well, records, chat
+        self.tried, self.taken = down.posts, list[Post]()
+        self.back_at = float("inf")
+        self._folder = folder
+        down.answer = self._answer
+        chat.answer = lambda _: web.Response(status=200)
+
+    def _answer(self, post: Post) -> web.Response:
+        if time.monotonic() < self.back_at:
+            return web.Response(status=500)
+        self.taken.append(post)
+        return web.Response(status=204)
+
+    def paged(self) -> list[str]:
+        """The first lines that the program was given."""
+        path = self._folder / "paged"
+        return [json.loads(line)["headline"] for line in path.read_text().splitlines()] if path.exists() else []
+
+    def companion(self, lab: Lab, down: Target, alertmanager_url: str) -> Companion:
+        """Return the program, configured to tell all of them; not yet started."""
+        companion = Companion(self._folder, lab.pbx)
+        chat_url = self.chat.url.replace("http://", "json://")
+        for name, secret in (("ops.secret", SECRET), ("chat.urls", chat_url)):
+            (self._folder / name).write_text(secret)
+            (self._folder / name).chmod(0o600)
+        urls = {"ops": self.well.url, "broken": down.url, "records": self.records.url, "alertmanager": alertmanager_url}
+        rules = ALERTS.format(port=free_port(), window_s=WINDOW_S, folder=self._folder, **urls)
+        companion.config.write_text(companion.config.read_text() + rules)
+        return companion
+
+
 async def test_a_trunk_that_answers_503_is_told_in_time_signed_and_when_it_is_over_and_once_to_who_was_down(
     lab22: Lab, tmp_path: Path
 ) -> None:
-    lab, down, taken = lab22, {"until": float("inf")}, list[Post]()
-
-    def answer(post: Post) -> web.Response:
-        if time.monotonic() < down["until"]:
-            return web.Response(status=500)
-        taken.append(post)
-        return web.Response(status=204)
-
-    async with webhook_target() as ops, webhook_target(answer) as broken:
-        companion = configured(tmp_path, lab, ops, broken)
-        async with companion:
-            lab.acme.scripts["svc"] = rejecting(486)
-            async with calls_over_acme(lab):
+    (tmp_path / "alertmanager").mkdir()
+    async with (
+        webhook_target() as ops,
+        webhook_target() as down,
+        webhook_target() as records,
+        webhook_target() as chat,
+        alertmanager(tmp_path / "alertmanager") as server,
+    ):
+        all_ = Everybody(tmp_path, ops, down, records, chat)
+        async with all_.companion(lab22, down, server.url) as companion:
+            lab22.acme.scripts["svc"] = rejecting(486)
+            async with calls_over_acme(lab22):
                 await until(lambda: companion.count() >= 10, "calls are recorded", 30)
-                lab.acme.scripts["svc"] = rejecting(503)
+                lab22.acme.scripts["svc"] = rejecting(503)
                 await until(lambda: ops.has(1), "who is well is told", WINDOW_S + LATE_S)
-                down["until"] = time.monotonic() + OUTAGE_S
-                [fired] = ops.posts
-                assert Webhook(SECRET).verify(fired.body, fired.headers) == fired.event
-                told = fired.event["data"]
-                [alert] = told["alerts"]
-                found = await shown(alert["link"])
-                lab.acme.scripts["svc"] = rejecting(486)
+                all_.back_at = time.monotonic() + OUTAGE_S
+                await it_says_what_it_should(ops.posts[0])
+                [seen] = await server.has(1)
+                await lab22.caller.call("trunk.acme.404")
+                await until(lambda: records.has(1), "a record that matches a hook goes out at once", LATE_S)
+                lab22.acme.scripts["svc"] = rejecting(486)
                 await until(lambda: ops.has(2), "it is told that it is over", 2 * WINDOW_S + LATE_S)
-            await until(lambda: states(taken)[-1:] == ["cleared"], "who was down is told too", 60)
+            await until(lambda: states(all_.taken)[-1:] == ["cleared"], "who was down is told too", 60)
+            await until(lambda: len(all_.paged()) == 2 and chat.has(2), "program and chat are told too", 30)
+            await server.has(0)
             assert await companion.stop() == 0
-    assert states(ops.posts) == ["fired", "cleared"]
-    assert told["headline"].startswith("acme: 503 Service Unavailable on ")
-    assert (alert["sip_code"], alert["group"], alert["completeness"]) == (503, {"trunk": "acme"}, 1.0)
-    assert len(alert["samples"]) == 3
-    assert {sample["id"] for sample in alert["samples"]} <= {call["id"] for call in found}
-    assert {call["sip"]["code"] for call in found} == {503}
-    assert len(found) == alert["numerator"]
-    assert "to " in told["text"]
-    over = ops.posts[1].event["data"]["alerts"][0]
-    assert over["alert_id"] == alert["alert_id"]
+    assert states(ops.posts) == states(all_.taken) == ["fired", "cleared"]
+    assert len(all_.tried) > len(all_.taken)
+    ids = [[alert_of(post)["id"] for post in posts] for posts in (ops.posts, all_.taken)]
+    assert ids[0] == ids[1]
+    over = alert_of(ops.posts[1])
+    assert over["alert_id"] == alert_of(ops.posts[0])["alert_id"]
+    assert all_.paged() == [alert_of(post)["headline"] for post in ops.posts]
     assert "over after" in over["headline"]
-    assert len(broken.posts) > len(taken)
-    assert states(taken) == ["fired", "cleared"]
-    assert [post.event["data"]["alerts"][0]["id"] for post in taken] == [alert["id"], over["id"]]
+    assert "vorbei nach" in json.loads(chat.posts[1].body)["title"]
+    assert (seen["labels"]["alertname"], seen["labels"]["trunk"]) == ("congestion", "acme")
+    assert states(records.posts) == ["hook"]
+    assert alert_of(records.posts[0])["sip_code"] == 404
     assert not (tmp_path / "dead-letters").exists()
 
 
-def configured(folder: Path, lab: Lab, ops: Target, broken: Target) -> Companion:
-    companion = Companion(folder, lab.pbx)
-    (folder / "ops.secret").write_text(SECRET)
-    (folder / "ops.secret").chmod(0o600)
-    rules = ALERTS.format(port=free_port(), ops=ops.url, broken=broken.url, window_s=WINDOW_S)
-    companion.config.write_text(companion.config.read_text() + rules)
-    return companion
+def alert_of(post: Post) -> dict[str, Any]:
+    """The one alert of a notice."""
+    [alert] = post.event["data"]["alerts"]
+    found: dict[str, Any] = alert
+    return found
+
+
+async def it_says_what_it_should(fired: Post) -> None:
+    """It is from us, its first line suffices, and its link leads to exactly the calls it counted."""
+    assert Webhook(SECRET).verify(fired.body, fired.headers) == fired.event
+    alert = alert_of(fired)
+    assert alert["headline"].startswith("acme: 503 Service Unavailable on ")
+    assert (alert["sip_code"], alert["group"], alert["completeness"]) == (503, {"trunk": "acme"}, 1.0)
+    found = await shown(alert["link"])
+    assert {call["sip"]["code"] for call in found} == {503}
+    assert len(found) == alert["numerator"]
+    assert len(alert["samples"]) == 3
+    assert {sample["id"] for sample in alert["samples"]} <= {call["id"] for call in found}

@@ -27,6 +27,8 @@ from asterisk_sip.stores.spool import Cursor, Spool
 
 log = structlog.get_logger(__name__)
 
+_SKIPPED_AT_ONCE = 1_000
+
 
 class Composer(Protocol):
     """Writes the notice of changes."""
@@ -128,7 +130,7 @@ class HookCourier(Courier):
         """Pass over the oldest when too much waits: nobody reads ten thousand alerts."""
         last = await self._queue.end() - self._manners.queue_max
         while self._cursor.position < last:
-            old = await self._queue.deliveries(self._cursor.position, self._manners.group_max)
+            old = await self._queue.deliveries(self._cursor.position, _SKIPPED_AT_ONCE)
             old = [each for each in old if each.position <= last]
             skipped = len(self._mine(old))
             self._missed += skipped
