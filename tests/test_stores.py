@@ -296,6 +296,12 @@ async def test_calls_are_counted_by_the_step_they_ended_in(store: Store) -> None
 
 
 class TestTotals:
+    async def test_minutes_are_counted_together_under_the_first(self, store: Store) -> None:
+        await store.write(Batch([failed(0), failed(899), failed(901), failed(3_000)]))
+        query = TotalsQuery(BEGAN, BEGAN + HOUR, by=("minute",), minutes=15)
+        found = [(total.minute, total.total) for total in await store.totals(query)]
+        assert found == [(BEGAN, 1), (BEGAN + timedelta(minutes=15), 2), (BEGAN + timedelta(minutes=45), 1)]
+
     async def test_calls_count_under_the_minute_they_ended_in(self, store: Store) -> None:
         await store.write(Batch([failed(57), failed(58), failed(59), answered(118)]))
         minute = timedelta(minutes=1)

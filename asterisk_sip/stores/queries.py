@@ -167,9 +167,16 @@ def _counted(query: TotalsQuery, table: Table, first: int, end: int) -> Select[A
         where.append(table.c.pbx == storable(query.pbx))
     if query.trunk is not None:
         where.append(_like(table.c.trunk, query.trunk))
-    columns = [_wide(first // 60).label(name) if name not in table.c else table.c[name] for name in query.by]
+    columns = [_dimension(table, name, first, query.minutes) for name in query.by]
     talk_ms = table.c.talk_ms if "talk_ms" in table.c else _wide(0).label("talk_ms")
     return select(*columns, table.c.total, talk_ms).where(*where)
+
+
+def _dimension(table: Table, name: str, first: int, minutes: int) -> ColumnElement[Any]:
+    if name not in table.c:
+        return _wide(first // 60).label(name)
+    column = table.c[name]
+    return column if name != "minute" or minutes == 1 else (column // minutes * minutes).label(name)
 
 
 def _filters(query: CallQuery) -> list[ColumnElement[bool]]:

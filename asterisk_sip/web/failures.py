@@ -93,7 +93,8 @@ async def _counted(
         totals = await store.over_time(query, step)
         return [(total.minute or since, total.sip_code or 0, total.total) for total in totals]
     by: tuple[Dimension, ...] = (unit, "outcome", "sip_code", *(("disposition",) if query.disposition else ()))
-    totals = await store.totals(TotalsQuery(since, until, "calls", by, query.pbx))
+    minutes = step // _MINUTE if charts.floored(since, step) == since else 1
+    totals = await store.totals(TotalsQuery(since, until, "calls", by, query.pbx, minutes=minutes))
     return [
         (total.minute or total.hour or since, total.sip_code or 0, total.total)
         for total in totals

@@ -95,7 +95,8 @@ async def _filling(shelf: Shelf, length: timedelta) -> dict[str, Any]:
 
 async def _calls(store: Store, since: datetime, until: datetime, step: timedelta) -> list[Total]:
     unit: Dimension = "hour" if step >= _HOUR else "minute"
-    return await store.totals(TotalsQuery(since, until, "calls", (unit, "outcome", "sip_code")))
+    by: tuple[Dimension, ...] = (unit, "outcome", "sip_code")
+    return await store.totals(TotalsQuery(since, until, "calls", by, minutes=min(step, _HOUR) // _MINUTE))
 
 
 async def _attempts(store: Store, since: datetime, until: datetime, length: timedelta) -> Counts:
