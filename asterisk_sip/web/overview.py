@@ -18,7 +18,7 @@ from asterisk_sip.stores.base import Dimension, Store, Total, TotalsQuery
 from . import charts
 from .api import SHELF
 from .heard import heard
-from .memo import MEMO
+from .memo import MEMO, Memo
 from .shelf import Shelf
 from .show import link
 
@@ -55,35 +55,38 @@ async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     length = values.get("window", _DAY)
     shelf = request.app[SHELF]
     kept_s = _LONG_KEPT_S if length > _DAY else _KEPT_S
-    filling: dict[str, Any] = await request.app[MEMO].get(("overview", length), kept_s, lambda: _filling(shelf, length))
+    memo = request.app[MEMO]
+    filling: dict[str, Any] = await memo.get(("overview", length), kept_s, lambda: _filling(shelf, memo, length))
     return filling
 
 
-async def _filling(shelf: Shelf, length: timedelta) -> dict[str, Any]:
+async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any]:
     store = await shelf.store()
     now = datetime.now(UTC)
     until = now.replace(second=0, microsecond=0) + _MINUTE
     step = max(charts.step_for(length), _HOUR if length > _DAY else _MINUTE)
     since = charts.floored(until - length, step)  # the first bar is a whole one
     span = {"since": since, "until": until}
-    over, attempts, before, shifted, pbxs = await asyncio.gather(
+    over, attempts, past, shifted, pbxs = await asyncio.gather(
         _calls(store, since, until, step),
         _attempts(store, since, until, length),
-        _before(store, since - _WEEK, until - _WEEK),
+        memo.get(("a week before", length), _LONG_KEPT_S, lambda: _before(store, since - _WEEK, until - _WEEK)),
         _shifted(store, until),
         heard(store, shelf.pbxs, now),
     )
     outcomes = _sum(over, "outcome")
-    trunks = kpis(attempts, ("trunk",))
+    was, numbers_was = past
+    summed = _summed(attempts)
+    trunks = kpis(summed, ("trunk",))
     return {
         **span,
         "as_of": now,
         "windows": WINDOWS,
         "length": length,
-        "anything": bool(outcomes or before[0]),
-        "tiles": _tiles(outcomes, kpis(attempts)[0], *before, span),
+        "anything": bool(outcomes or was),
+        "tiles": _tiles(outcomes, kpis(summed)[0], was, numbers_was, span),
         "chart": _chart(over, since, until, step),
-        "codes": _codes(over, before[0]),
+        "codes": _codes(over, was),
         "trunks": sorted(trunks, key=lambda group: -group.attempts),
         "sparks": _sparks(attempts, since, length),
         "heat": _heat(trunks),
@@ -106,6 +109,17 @@ async def _attempts(store: Store, since: datetime, until: datetime, length: time
         await store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome"))),
         await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
     )
+
+
+def _summed(counts: Counts) -> Counts:
+    """Return the same counts without the time of attempts: only a line over time asks for that."""
+    sums: Counter[tuple[str | None, str | None, int | None]] = Counter()
+    for each in counts.attempts:
+        sums[each.trunk, each.disposition, each.sip_code] += each.total
+    attempts = [
+        Total(total, 0, trunk=trunk, disposition=name, sip_code=code) for (trunk, name, code), total in sums.items()
+    ]
+    return Counts(attempts, counts.calls, counts.delays)
 
 
 async def _before(store: Store, since: datetime, until: datetime) -> tuple[list[Total], Group]:
