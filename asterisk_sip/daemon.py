@@ -22,7 +22,7 @@ from asterisk_sip.daemon_alerts import Alarms
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive
-from asterisk_sip.daemon_reload import Load, Prepare, log_level, reloaded
+from asterisk_sip.daemon_reload import Load, Prepare, log_level, reloaded, together
 from asterisk_sip.daemon_sinks import OTLP_NEEDS, delivers, open_sinks
 from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.daemon_web import beside
@@ -132,8 +132,9 @@ async def _serve(
         log.info("started", pbx=[pbx.name for pbx in config.pbx], store=store.place)
         rules: Prepare = partial(_rules, watch)
         takers: dict[str, Prepare] = {"log.level": log_level, "trunk": rules, "override": rules, **of_web}
+        takers.pop("alerts", None)
         if alarms.readers:
-            takers["alerts"] = alarms.other_rules
+            takers["alerts"] = together(alarms.other_rules, *filter(None, [of_web.get("alerts")]))
         async with alive(watch.status), reloaded(config, load, takers):
             await stop.wait()
             watch.phase = "stopping"

@@ -180,9 +180,9 @@ class Lookout:
         firing = [change_of(entry.fired) for entry in await self._book.firing()]
         at = datetime.fromtimestamp(now, UTC)
         learned = await learn([rule for rule in self._rules if rule.name in anew], self._store, at)
+        self.engine.load(learned)
         orphans = self.engine.adopt(firing)
         self._untold += [_ended(change, at) for change in orphans]
-        self.engine.load(learned)
         log.info("alerts", rules=len(self._rules), firing=len(firing) - len(orphans), begin_anew=len(anew))
 
     async def _round(self) -> bool:

@@ -28,6 +28,21 @@ def log_level(config: Config) -> Callable[[], None]:
     return lambda: THRESHOLD.set(config.log.level)
 
 
+def together(*prepares: Prepare) -> Prepare:
+    """Return what prepares several things for the same key."""
+
+    def prepare(config: Config) -> Callable[[], None]:
+        steps = [each(config) for each in prepares]
+
+        def take() -> None:
+            for step in steps:
+                step()
+
+        return take
+
+    return prepare
+
+
 class Reloading:
     """The configuration in use. ``takers`` are by the key, or table, that they take: ``trunk``, ``log.level``."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -48,10 +49,21 @@ async def beside(config: Config, program: Program, *, demo: bool = False) -> Asy
         serve(place, names, config.web, gate, shown=shown, program=program, ledger=ledger, demo=demo), name="web"
     )
     try:
-        yield dict.fromkeys(TAKEN, taker(gate, config.web))
+        yield {**dict.fromkeys(TAKEN, taker(gate, config.web)), "alerts": partial(_other_rules, ledger)}
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+def _other_rules(ledger: Ledger | None, config: Config) -> Callable[[], None]:
+    """Prepare to show the rules of another configuration."""
+    wanted = alert_rules(config.alerts)
+
+    def take() -> None:
+        if ledger is not None:
+            ledger.rules = wanted
+
+    return take
 
 
 def ledger_of(config: Config) -> Ledger | None:
