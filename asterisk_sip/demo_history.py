@@ -15,7 +15,7 @@ from asterisk_sip.calls.enrich import Surroundings
 from asterisk_sip.calls.model import CallRecord, Outcome, call_id
 from asterisk_sip.sources.recording import Replay
 
-PAST = timedelta(days=8)
+PAST = timedelta(days=9)
 """So far back: as the pages compare with the week before."""
 
 _BUSIEST_AN_HOUR = 110

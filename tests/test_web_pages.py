@@ -15,11 +15,13 @@ import aiohttp
 import pytest
 
 from asterisk_sip.catalog import LANGUAGES
+from asterisk_sip.stores.base import Batch
 from asterisk_sip.web.pages import PAGES
 from asterisk_sip.web.words import words
 
 from .browser.site import Served
-from .web_site import RECORDS, fill
+from .call_records import answered, failed
+from .web_site import RECORDS, fill, lately
 
 PATHS = [page.path for page in PAGES if "{" not in page.path]
 
@@ -167,6 +169,19 @@ async def test_a_store_without_calls_says_what_to_do(tmp_path: Path) -> None:
         site = Site(served.url, session)
         assert "asterisk-sip check" in await site.page("/")
         assert "Take a filter away" in await site.page("/failures")
+
+
+async def test_a_week_is_compared_with_the_one_before_when_that_was_recorded_whole(tmp_path: Path) -> None:
+    now = [lately(failed(number)) for number in range(40)]
+    then = [lately(answered(100 + number), days_ago=7) for number in range(40)]
+    for earlier, told in (([], "no week before yet"), ([lately(failed(200), days_ago=9)], "last week 100.0")):
+        folder = tmp_path / str(len(earlier))
+        folder.mkdir()
+        async with Served(folder) as served, aiohttp.ClientSession() as session:
+            await served.store.write(Batch([*now, *then, *earlier]))
+            tiles = (await Site(served.url, session).page("/")).partition('<ul class="tiles">')[2].partition("</ul>")[0]
+            assert told in tiles
+            assert ("worse" in tiles) == bool(earlier)
 
 
 async def test_too_few_to_say_is_not_told_as_nothing(site: Site) -> None:

@@ -16,9 +16,9 @@ from .call_records import BEGAN, BUSY, abandoned, attempt, failed, rescued
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=window.hacked=2>${7*7}{{7*7}}\"'>"
 
 
-def lately(record: CallRecord) -> CallRecord:
-    """Return a record as of some minutes ago."""
-    shift = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5) - BEGAN
+def lately(record: CallRecord, days_ago: int = 0) -> CallRecord:
+    """Return a record as of some minutes ago, or of so many days before."""
+    shift = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=days_ago, minutes=5) - BEGAN
 
     def moved(at: datetime | None) -> datetime | None:
         return at and at + shift

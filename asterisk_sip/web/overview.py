@@ -26,6 +26,7 @@ WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(d
 
 _MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 _KEPT_S, _LONG_KEPT_S = 3.0, 60.0
+_RECORDED_BEFORE = timedelta(days=3)  # an office may be closed for a weekend
 _TOP_CODES = 8
 _TOP_SHIFTS = 6
 _TOP_HEAT = 12
@@ -48,6 +49,14 @@ class Tile:
     href: str | None = None
     trend: str = ""
     of: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The calls by outcome and code, and the numbers, of a week before."""
+
+    calls: list[Total]
+    numbers: Group
 
 
 async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +84,6 @@ async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any
         heard(store, shelf.pbxs, now),
     )
     outcomes = _sum(over, "outcome")
-    was, numbers_was = past
     summed = _summed(attempts)
     trunks = kpis(summed, ("trunk",))
     return {
@@ -83,10 +91,11 @@ async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any
         "as_of": now,
         "windows": WINDOWS,
         "length": length,
-        "anything": bool(outcomes or was),
-        "tiles": _tiles(outcomes, kpis(summed)[0], was, numbers_was, span),
+        "anything": bool(outcomes or past),
+        "past": past is not None,
+        "tiles": _tiles(outcomes, kpis(summed)[0], past, span),
         "chart": _chart(over, since, until, step),
-        "codes": _codes(over, was),
+        "codes": _codes(over, past),
         "trunks": sorted(trunks, key=lambda group: -group.attempts),
         "sparks": _sparks(attempts, since, length),
         "heat": _heat(trunks),
@@ -122,12 +131,17 @@ def _summed(counts: Counts) -> Counts:
     return Counts(attempts, counts.calls, counts.delays)
 
 
-async def _before(store: Store, since: datetime, until: datetime) -> tuple[list[Total], Group]:
-    """Return the calls by outcome and code, and the numbers, of the same window a week before."""
+async def _before(store: Store, since: datetime, until: datetime) -> Past | None:
+    """Return what there was in the same window a week before, None when nothing was recorded before it began.
+
+    A window that began before the records did would compare a whole time with a part of one.
+    """
+    if not await store.totals(TotalsQuery(since - _RECORDED_BEFORE, since, "calls", ())):
+        return None
     calls = await store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome", "sip_code")))
     attempts = await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "disposition", "sip_code")))
     delays = await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd")))
-    return calls, kpis(Counts(attempts, calls, delays))[0]
+    return Past(calls, kpis(Counts(attempts, calls, delays))[0])
 
 
 async def _shifted(store: Store, until: datetime) -> list[Shift[tuple[str, int]]]:
@@ -142,12 +156,10 @@ async def _shifted(store: Store, until: datetime) -> list[Shift[tuple[str, int]]
     return shifts(now, before, _DAY / _HOUR)[:_TOP_SHIFTS]
 
 
-def _tiles(
-    outcomes: Mapping[str, int], numbers: Group, calls_before: list[Total], before: Group, span: dict[str, Any]
-) -> list[Tile]:
-    was = _sum(calls_before, "outcome")
+def _tiles(outcomes: Mapping[str, int], numbers: Group, past: Past | None, span: dict[str, Any]) -> list[Tile]:
+    was = _sum(past.calls if past else (), "outcome")
     total, was_total = sum(outcomes.values()), sum(was.values())
-    tiles = [Tile("calls", "count", total, was_total or None, "answered + failed + rescued + abandoned")]
+    tiles = [Tile("calls", "count", total, was_total, "answered + failed + rescued + abandoned")]
     for outcome, worse_when in (("failed", "more"), ("rescued", ""), ("abandoned", "more")):
         count = outcomes.get(outcome, 0)
         tiles.append(
@@ -155,7 +167,7 @@ def _tiles(
                 outcome,
                 "count",
                 count,
-                was.get(outcome, 0) if was_total else None,
+                was.get(outcome, 0),
                 f"{outcome} / calls = {count} / {total}",
                 link("/failures", span, outcome=outcome),
                 _trend((count, total), (was.get(outcome, 0), was_total), worse_when),
@@ -164,13 +176,15 @@ def _tiles(
         )
     of_trunks = link("/failures", span, outcome="any", trunk="*")
     for name in ("asr", "ner"):
-        ratio, old = numbers.ratio(name), before.ratio(name)
-        trend = _trend((ratio.numerator, ratio.denominator), (old.numerator, old.denominator), "less")
-        tiles.append(Tile(name, "share", ratio.value, old.value, _about(ratio), of_trunks, trend))
-    pdd, pdd_before = numbers.pdd, before.pdd
-    if pdd is not None:
-        about = f"PDD: p50, p95 of {pdd.count} attempts"
-        tiles.append(Tile("pdd", "ms", pdd.p95_ms, pdd_before.p95_ms if pdd_before else None, about, of_trunks))
+        ratio, old = numbers.ratio(name), past.numbers.ratio(name) if past else None
+        trend = ""
+        if old is not None and ratio.value is not None and old.value is not None:
+            trend = _trend((ratio.numerator, ratio.denominator), (old.numerator, old.denominator), "less")
+        tiles.append(Tile(name, "share", ratio.value, old.value if old else None, _about(ratio), of_trunks, trend))
+    delays, old_delays = numbers.pdd, past.numbers.pdd if past else None
+    if delays is not None:
+        about = f"PDD: p50, p95 of {delays.count} attempts"
+        tiles.append(Tile("pdd", "ms", delays.p95_ms, old_delays.p95_ms if old_delays else None, about, of_trunks))
     return tiles
 
 
@@ -197,11 +211,12 @@ def _chart(over: list[Total], since: datetime, until: datetime, step: timedelta)
     return charts.bars(((max(at, since), code, count) for at, code, count in counts), since, until, step)
 
 
-def _codes(over: list[Total], before: list[Total]) -> dict[str, Any]:
+def _codes(over: list[Total], past: Past | None) -> dict[str, Any]:
     """Return the codes that most failed calls ended with, and how many calls ended with the others."""
+    before = past.calls if past else []
     now, was = (_sum((each for each in totals if each.outcome == "failed"), "sip_code") for totals in (over, before))
     top = now.most_common(_TOP_CODES)
-    return {"top": top, "was": was if before else None, "most": top[0][1] if top else 0, "total": now.total()}
+    return {"top": top, "was": was if past else None, "most": top[0][1] if top else 0, "total": now.total()}
 
 
 def _sparks(attempts: Counts, since: datetime, length: timedelta) -> dict[str, list[float | None]]:
