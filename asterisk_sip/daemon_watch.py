@@ -80,7 +80,8 @@ class Watch:
     async def samples(self) -> Samples:
         """Return the numbers of everything."""
         self._count(len(self._uncounted) if len(self._uncounted) < SLICE else 0)
-        found = of_tally(self.tally) | of_health(await self.health())
+        found = await asyncio.to_thread(of_tally, self.tally.copy())
+        found |= of_health(await self.health())
         if self.pipeline is not None:
             found["store_write_seconds"] = {(): self.pipeline.write_s.copy()}
             found |= await self._alerts()

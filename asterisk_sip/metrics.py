@@ -15,7 +15,7 @@ from asterisk_sip.health import Health, PbxHealth, not_ready
 
 Kind = Literal["counter", "gauge", "histogram"]
 Value = float | Spread
-Samples = dict[str, dict[Labels, Value]]
+Samples = dict[str, Mapping[Labels, Value]]
 """The numbers of each metric by its label values, in the order of the labels in the table."""
 
 _FAILURE = ("pbx", "trunk", "class", "code", "disposition", "fault")
@@ -95,28 +95,28 @@ PREFIX = "asterisk_sip_"
 
 
 def of_tally(tally: Tally) -> Samples:
-    """Return the numbers of what was recorded."""
+    """Return the numbers of what was recorded. The tally must not go on meanwhile: give a copy."""
     ratios = tally.ratios()
     return {
-        "calls": {**tally.calls},
-        "failed_calls": {**tally.failed_calls},
-        "attempts": {**tally.attempts},
-        "failed_attempts": {**tally.failed_attempts},
-        "attempt_evidence": {**tally.evidence},
+        "calls": tally.calls,
+        "failed_calls": tally.failed_calls,
+        "attempts": tally.attempts,
+        "failed_attempts": tally.failed_attempts,
+        "attempt_evidence": tally.evidence,
         "ratio_numerator": {(name, *key): count for name, sums in ratios.items() for key, count in sums[0].items()},
         "ratio_denominator": {(name, *key): count for name, sums in ratios.items() for key, count in sums[1].items()},
-        "pdd_seconds": {key: spread.copy() for key, spread in tally.pdd_s.items()},
+        "pdd_seconds": tally.pdd_s,
         "talk_seconds": {key: ms / 1000 for key, ms in tally.talk_ms.items()},
-        "disagreements": {**tally.disagreements},
-        "partial_calls": {**tally.partial},
-        "backfilled_calls": {**tally.backfilled},
-        "record_lag_seconds": {key: spread.copy() for key, spread in tally.lag_s.items()},
+        "disagreements": tally.disagreements,
+        "partial_calls": tally.partial,
+        "backfilled_calls": tally.backfilled,
+        "record_lag_seconds": tally.lag_s,
     }
 
 
 def of_health(health: Health) -> Samples:
     """Return the numbers of how the program is."""
-    found: Samples = {"ready": {(): float(not not_ready(health))}}
+    found: dict[str, dict[Labels, Value]] = {"ready": {(): float(not not_ready(health))}}
     for pbx in health.pbxs:
         for name, labels, value in _of_pbx(pbx):
             found.setdefault(name, {})[labels] = value
@@ -146,7 +146,7 @@ def of_health(health: Health) -> Samples:
             "waiting_records": {(): work.waiting_records},
             "lost_records": {(): work.lost_records},
         }
-    return found
+    return {**found}
 
 
 def _of_pbx(pbx: PbxHealth) -> Iterator[tuple[str, Labels, float]]:

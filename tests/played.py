@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import aiohttp
 
@@ -17,6 +18,7 @@ from asterisk_sip import demo
 from .companions import Program
 
 FASTER = 40
+PAUSE_S = 0.3  # between two rounds
 CONFIG = """
 [[pbx]]
 name = "pbx1"
@@ -106,8 +108,9 @@ async def played(folder: Path, more: str = "", **environ: str) -> AsyncIterator[
     pbx = fast()
     await pbx.start()
     try:
-        async with hearing(pbx, folder, more, **environ) as site:
-            yield site
+        with patch.object(demo, "PAUSE_S", PAUSE_S):
+            async with hearing(pbx, folder, more, **environ) as site:
+                yield site
     finally:
         await pbx.stop()
 

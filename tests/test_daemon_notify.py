@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,9 @@ async def test_systemd_hears_that_it_is_ready_what_it_does_that_it_lives_and_tha
         await until(lambda: supervisor.hears("READY=1"), "it is ready")
         await until(lambda: supervisor.hears("STATUS=listening to 1 of 1 PBX"), "what it does")
         await until(lambda: supervisor.hears("WATCHDOG=1") and supervisor.heard.count("WATCHDOG=1") >= 3, "it lives")
+        os.kill(site.program.pid, signal.SIGHUP)
+        await until(lambda: supervisor.hears("RELOADING=1"), "it reads its configuration again")
+        await until(lambda: supervisor.hears("READY=1") and supervisor.heard.count("READY=1") == 2, "it has")
         await pbx.stop()
         await until(lambda: supervisor.hears("STATUS=listening to 0 of 1 PBX; pbx: no PBX is heard"), "the outage")
         assert await site.program.stop() == 0

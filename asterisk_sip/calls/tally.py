@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice, product
@@ -119,6 +120,16 @@ class Tally:
             self._spread(self.lag_s, (pbx,), LAG_BOUNDS_S).add(lag_s)
         for attempt in record.attempts:
             self._attempt(pbx, attempt)
+
+    def copy(self) -> Tally:
+        """Return it as it is now: quick, and what is worked out of it may take as long as it wants."""
+        made = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Counter):
+                setattr(made, name, Counter(value))
+        made.pdd_s = {key: spread.copy() for key, spread in self.pdd_s.items()}
+        made.lag_s = {key: spread.copy() for key, spread in self.lag_s.items()}
+        return made
 
     def ratios(self) -> dict[str, tuple[Counter[Labels], Counter[Labels]]]:
         """Return numerator and denominator of each ratio, by PBX and trunk; 0 for what nobody used yet."""

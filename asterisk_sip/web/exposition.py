@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -46,7 +46,7 @@ def exposition(samples: Samples, accept: str) -> tuple[bytes, str]:
     return body, content_type
 
 
-def _family(metric: Metric, numbers: dict[Labels, Value]) -> Family:
+def _family(metric: Metric, numbers: Mapping[Labels, Value]) -> Family:
     name = PREFIX + metric.name
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(name, metric.about, labels=metric.labels)
