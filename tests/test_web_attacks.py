@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from asterisk_sip.calls.model import SipStatus
+from asterisk_sip.calls.model import Caller, SipStatus
 from asterisk_sip.stores.base import Batch
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web import live, server
@@ -22,6 +22,7 @@ from asterisk_sip.web.shelf import Shelf
 from tests.lab.wait import until
 
 from .call_records import failed
+from .web_site import lately
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -122,6 +123,18 @@ async def test_what_is_no_request_is_refused_and_told_in_a_line(
 async def test_no_path_leads_to_another_file(site: Site, path: str) -> None:
     answer = await site.raw(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("path", ["/calls/{id}", "/failures", "/failures.csv", "/live", "/api/v1/calls"])
+async def test_half_a_character_breaks_no_answer(site: Site, path: str) -> None:
+    odd = "\ud800 half \udcff \u202e \0"
+    record = replace(lately(failed(1)), caller=Caller(odd, odd, odd), dialled=odd, account=odd)
+    await site.store.write(Batch([record]))
+    async with aiohttp.ClientSession() as session:
+        url = f"http://{site.host}:{site.port}{path.format(id=record.id)}"
+        async with session.get(url, headers={"Accept": "text/html"}) as answer:
+            assert answer.status == 200
+            assert "half" in await answer.text()
 
 
 async def test_a_reader_of_the_stream_who_does_not_read_on_loses_its_place(

@@ -52,7 +52,7 @@ def link(path: str, filters: Mapping[str, Any] = {}, /, **more: Any) -> str:
     """Return the address of a page with filters in their order; a later one replaces, and None takes it away."""
     asked = {name.rstrip("_"): value for name, value in {**filters, **more}.items()}
     texts = [(name, _text(value)) for name, value in asked.items() if value not in (None, "")]
-    return f"{path}?{urlencode(texts, quote_via=quote)}" if texts else path
+    return f"{path}?{urlencode(texts, quote_via=quote, errors='replace')}" if texts else path
 
 
 def _text(value: Any) -> str:

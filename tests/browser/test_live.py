@@ -23,6 +23,7 @@ from .site import Served
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 HOSTILE = "<script>alert(1)</script>${SHELL(id)}"
+BACKWARDS = "\u202eevil\u200b\x1b[31m"
 
 
 def hostile(number: int) -> CallRecord:
@@ -30,7 +31,7 @@ def hostile(number: int) -> CallRecord:
     record = lately(failed(number, sip=SipStatus(500, HOSTILE, 5)))
     [attempt] = record.attempts
     attempts = (replace(attempt, trunk=HOSTILE, sip=record.sip),)
-    return replace(record, dialled=HOSTILE, caller=Caller(HOSTILE, HOSTILE, HOSTILE), attempts=attempts)
+    return replace(record, dialled=HOSTILE, caller=Caller(HOSTILE, BACKWARDS, HOSTILE), attempts=attempts)
 
 
 async def rows(page: Page) -> int:
@@ -52,11 +53,14 @@ async def test_a_call_appears_as_text_whatever_the_far_end_wrote(tmp_path: Path)
         await expect(page.get_by_text("No call yet that failed.")).to_be_hidden()
         assert await row.locator(".status").inner_text() == f"500 {HOSTILE}"
         assert await row.locator(".dialled").inner_text() == HOSTILE
+        as_it_came = await row.locator(".caller").inner_text()
+        assert as_it_came == f"{HOSTILE} \ufffdevil\ufffd\ufffd[31m", "nothing turns the writing round"
         assert await row.locator(".route").inner_text() == f"{HOSTILE} 500"
         assert await row.locator(".outcome .tag").get_attribute("class") == "tag failed"
         assert "UTC" in (await row.locator("time").get_attribute("title") or "")
         await page.reload()
         assert await row.locator(".status").inner_text() == f"500 {HOSTILE}", "as the server writes it"
+        assert await row.locator(".caller").inner_text() == as_it_came
         await row.locator(".when a").click()
         assert page.url.endswith(hostile(1).id)
 

@@ -22,6 +22,9 @@
   let waiting = []; // what came while the reader had it paused, the oldest first
   let unseen = 0; // what came while the reader looked elsewhere
 
+  // As the server does it: what steers the direction of writing, or cannot be seen, is shown as one sign.
+  const shown = (text) => String(text).replace(/(?![\n\t\u200c\u200d\u00a0\u202f ])[\p{C}\p{Z}]/gu, "\ufffd");
+
   const paused = () => pause.getAttribute("aria-pressed") === "true";
 
   function tell() {
@@ -56,20 +59,20 @@
     cell("outcome").textContent = label("outcome", call.outcome) ?? call.outcome;
     if (!call.partial) cell("partial").remove();
     cell("code").replaceWith(code(call.sip));
-    cell("phrase").textContent = call.sip.code && call.sip.phrase || "";
+    cell("phrase").textContent = shown(call.sip.code && call.sip.phrase || "");
     if (label("grade", call.evidence.grade)) {
       cell("grade").textContent = call.evidence.grade;
       cell("grade").title = label("grade", call.evidence.grade);
     } else cell("grade").remove();
-    cell("from").textContent = call.caller.number || call.caller.endpoint || "–";
-    cell("name").textContent = call.caller.name || "";
-    cell("to").textContent = call.dialled || "–";
+    cell("from").textContent = shown(call.caller.number || call.caller.endpoint || "–");
+    cell("name").textContent = shown(call.caller.name || "");
+    cell("to").textContent = shown(call.dialled || "–");
     if (!["answered", "rescued"].includes(call.outcome)) cell("side").textContent = label("fault", call.fault.side) ?? "";
     if (call.attempts.length) cell("nobody").remove();
     call.attempts.forEach((attempt, at) => {
       const tried = document.createElement("span");
       tried.className = "hop";
-      tried.append(`${attempt.trunk || attempt.endpoint || "–"} `, code(attempt.sip));
+      tried.append(`${shown(attempt.trunk || attempt.endpoint || "–")} `, code(attempt.sip));
       if (at) {
         const then = document.createElement("span");
         then.className = "soft";
