@@ -35,6 +35,8 @@ def export(
     outcome: Literal["failed", "rescued", "abandoned", "answered"] | None = None,
     number: str | None = None,
     pbx: str | None = None,
+    fault: Literal["caller", "callee", "carrier", "us", "unknown"] | None = None,
+    country: str | None = None,
 ) -> None:
     """Write recorded calls into a file, in the order they were recorded.
 
@@ -67,10 +69,15 @@ def export(
         Any part of the caller's number or of the dialled one.
     pbx
         Only those of one PBX.
+    fault
+        Whose side the failure was on.
+    country
+        The country of the dialled number: DE, 49 or +49.
     """
     from asterisk_sip.render_export import written
 
-    query = call_query(since, until, code, class_, trunk, outcome, number, pbx)
+    asked = (since, until, code, class_, trunk, outcome, number, pbx)
+    query = call_query(*asked, fault=fault, country=country)
     place = store_place(config, store)
     with written(out, format_) as write:
         count = asyncio.run(_copied(place, query, write))

@@ -362,3 +362,16 @@ def test_a_reader_that_goes_away_is_no_trouble(store: Path) -> None:
     told = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write_end)
     assert told.stderr == ""
+
+
+async def test_calls_are_found_by_side_and_country(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "calls.db"
+    await write(path, failed(1), replace(failed(2), dialled="+442079460018"))
+    for options, count in (("--country GB", 1), ("--country 49", 1), ("--fault carrier", 2), ("--fault us", 0)):
+        assert (
+            await asyncio.to_thread(cli.main, ["calls", "--store", str(path), "--format", "json", *options.split()])
+            == 0
+        )
+        assert len(capsys.readouterr().out.splitlines()) == count
+    assert await asyncio.to_thread(cli.main, ["calls", "--store", str(path), "--country", "XX"]) == 1
+    assert "is no country" in capsys.readouterr().err
