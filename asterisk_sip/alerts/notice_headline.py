@@ -29,7 +29,7 @@ class Subject:
 def headline(change: Change, subject: Subject, t: Words) -> str:
     """Return one line: where, what, how many of how many, since when. Remote text in it is disarmed."""
     values = _values(change, subject, t)
-    if change.state is State.HOOK:
+    if change.state is State.HOOK or change.kind is Kind.HOOK:
         return t("hook.call" if subject.caller and subject.dialled else "hook.bare", **values)
     if change.state is State.CLEARED:
         return t(f"cleared.{change.kind}", **values)
