@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-import resource
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import structlog
 
 from asterisk_sip.config_otlp import OtlpConfig
 from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.errors import SinkError
+from asterisk_sip.metrics_process import own
 from asterisk_sip.sinks import otlp_values
 from asterisk_sip.sinks.otlp import OtlpSettings, OtlpSink, Signal
-from asterisk_sip.sinks.otlp_metrics import Own, metrics
+from asterisk_sip.sinks.otlp_metrics import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +59,7 @@ class Telling:
     async def once(self) -> None:
         """Send what the numbers are now."""
         samples = await self._watch.samples()
-        told = await asyncio.to_thread(metrics, samples, _own(), self._who, self._began_ns, time.time_ns())
+        told = await asyncio.to_thread(metrics, samples, own(), self._who, self._began_ns, time.time_ns())
         try:
             await self._signal.open()
             await self._signal.send(told)
@@ -72,11 +71,6 @@ class Telling:
             if self._failing:
                 log.info("metrics are taken again", part="otlp")
             self._failing = False
-
-
-def _own() -> Own:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return Own(time.process_time(), pages * resource.getpagesize())
 
 
 @contextlib.asynccontextmanager

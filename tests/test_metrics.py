@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
+import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
@@ -186,3 +191,14 @@ async def test_a_pbx_that_is_gone_is_told_with_its_reason_and_makes_the_program_
         _, _, metrics = await site.get("/metrics")
         assert numbers(metrics, "asterisk_sip_link_up") == numbers(metrics, "asterisk_sip_ready") == 0
         assert numbers(metrics, "asterisk_sip_link_outages_total") == numbers(metrics, "asterisk_sip_open_gaps") == 1
+
+
+@pytest.mark.mounts
+def test_what_the_process_uses_is_told_where_only_its_own_part_of_proc_is_to_be_seen() -> None:
+    script = "from asterisk_sip.web.exposition import exposition; print(exposition({}, '')[0].decode())"
+    hidden = "mount -t proc -o subset=pid proc /proc && exec " + shlex.join([sys.executable, "-c", script])
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "sh", "-c", hidden]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert numbers(done.stdout, "process_resident_memory_bytes") > 10e6
+    assert numbers(done.stdout, "process_start_time_seconds") == pytest.approx(time.time(), abs=60)

@@ -19,9 +19,10 @@ from asterisk_sip.calls.record_text import record_text
 from asterisk_sip.config import load
 from asterisk_sip.errors import ConfigError, PermanentSinkError, TransientSinkError
 from asterisk_sip.metrics import METRICS, PREFIX, of_tally
+from asterisk_sip.metrics_process import Own
 from asterisk_sip.sinks.base import Delivery
 from asterisk_sip.sinks.otlp import OtlpSettings, OtlpSink
-from asterisk_sip.sinks.otlp_metrics import Own, metrics
+from asterisk_sip.sinks.otlp_metrics import metrics
 from asterisk_sip.sinks.otlp_records import logs, span_id, spans_of, trace_id
 from asterisk_sip.sinks.otlp_values import resource
 from asterisk_sip.stores.base import Gap, gap_json
@@ -127,7 +128,7 @@ def test_calls_and_gaps_are_logs_as_grave_as_they_are() -> None:
 
 
 def test_the_metrics_are_those_of_prometheus() -> None:
-    request = metrics(of_tally(tally(*RECORDS)), Own(1.5, 1 << 20), WHO, 10, 20)
+    request = metrics(of_tally(tally(*RECORDS)), Own(1.5, 1 << 20, 9, 1024, 0.0), WHO, 10, 20)
     found = {each.name: each for each in request.resource_metrics[0].scope_metrics[0].metrics}
     assert found.keys() - {"process.cpu.time", "process.memory.usage"} <= {PREFIX + each.name for each in METRICS}
     calls = found["asterisk_sip_calls"].sum

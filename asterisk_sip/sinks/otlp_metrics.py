@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -22,22 +21,18 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from asterisk_sip.calls.tally import Labels, Spread
 from asterisk_sip.metrics import METRICS, PREFIX, Metric, Samples, Value
+from asterisk_sip.metrics_process import Own
 from asterisk_sip.sinks.otlp_values import SCOPE, attributes
 
 _SINCE_THE_START = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 _UNITS = {"seconds": "s", "ratio": "1", "bytes": "By"}
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What this process uses itself: told under the names that OpenTelemetry has for it."""
-
-    cpu_s: float
-    memory_bytes: int
-
-
 def metrics(samples: Samples, own: Own, who: Resource, began_ns: int, now_ns: int) -> ExportMetricsServiceRequest:
-    """Return the request that tells all numbers. Counters count from ``began_ns`` (nanoseconds since 1970) on."""
+    """Return the request that tells all numbers. Counters count from ``began_ns`` (nanoseconds since 1970) on.
+
+    What the process uses itself is told under the names that OpenTelemetry has for it.
+    """
     told = [_message(each, samples[each.name], began_ns, now_ns) for each in METRICS if samples.get(each.name)]
     told += _own(own, began_ns, now_ns)
     return ExportMetricsServiceRequest(

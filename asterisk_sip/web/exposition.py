@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from asterisk_sip import __version__
 from asterisk_sip.calls.tally import Labels, Spread
 from asterisk_sip.metrics import METRICS, PREFIX, Metric, Samples, Value
+from asterisk_sip.metrics_process import Own, own
 
 _FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 
@@ -30,6 +31,7 @@ class _Snapshot(Collector):
             numbers = self._samples.get(metric.name)
             if numbers:
                 yield _family(metric, numbers)
+        yield from _process(own())
 
 
 def exposition(samples: Samples, accept: str) -> tuple[bytes, str]:
@@ -40,10 +42,23 @@ def exposition(samples: Samples, accept: str) -> tuple[bytes, str]:
     info: Samples = {"build_info": {(__version__, platform.python_version()): 1}}
     registry = CollectorRegistry()
     registry.register(_Snapshot(samples | info))
-    ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(accept)
     body: bytes = encode(registry)
     return body, content_type
+
+
+def _process(used: Own) -> Iterator[Family]:
+    """Give the families that Prometheus has for any process."""
+    cpu = CounterMetricFamily("process_cpu_seconds", "User and system CPU time of the process.")
+    cpu.add_metric((), used.cpu_s)
+    yield cpu
+    for name, about, value in (
+        ("process_resident_memory_bytes", "Resident memory of the process.", used.memory_bytes),
+        ("process_open_fds", "Open files of the process, sockets too.", used.open_files),
+        ("process_max_fds", "How many files the process may open.", used.most_files),
+        ("process_start_time_seconds", "When the process began, in seconds since 1970.", used.began_at),
+    ):
+        yield GaugeMetricFamily(name, about, value=value)
 
 
 def _family(metric: Metric, numbers: Mapping[Labels, Value]) -> Family:
