@@ -26,6 +26,7 @@ class Counters:
     calls: int = 0
     records: int = 0
     lost_records: int = 0
+    lost_ends: int = 0  # of calls saved in flight: the store may still hold them, and the next start take them up
     conflicts: int = 0  # records in which two sources contradict each other
 
 

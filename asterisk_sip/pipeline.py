@@ -56,7 +56,7 @@ class Pipeline:
     _flush: asyncio.Event = field(default_factory=asyncio.Event)
     store_trouble: str | None = None  # why the store takes nothing, None while it does
     write_s: Spread = field(default_factory=lambda: Spread(WRITE_BOUNDS_S))
-    _lost_before: int = 0
+    _lost_before: tuple[int, int] = (0, 0)
     _committing: asyncio.Task[bool] | None = None
 
     def __post_init__(self) -> None:
@@ -163,11 +163,18 @@ class Pipeline:
                 # Saved and over within one batch: the store keeps what is both, as its linkedid may be used again.
                 waiting.open_calls = [each for each in waiting.open_calls if (each.pbx, each.linkedid) not in closed]
         self.counters.calls += len(calls)
-        overflow = len(waiting.records) - self.max_waiting_records
-        if overflow > 0:
-            del waiting.records[:overflow]
-            self.counters.lost_records += overflow
+        self._bound()
         self._flush.set()
+
+    def _bound(self) -> None:
+        """Give up what waits for the store beyond its bound: the oldest records, and the latest ends of saved calls.
+
+        The first ends are of calls that the store knows; what was saved later, while it took nothing, is not there.
+        """
+        waiting, most = self._waiting, self.max_waiting_records
+        self.counters.lost_records += max(0, len(waiting.records) - most)
+        self.counters.lost_ends += max(0, len(waiting.closed) - most)
+        del waiting.records[: max(0, len(waiting.records) - most)], waiting.closed[most:]
 
     async def _tick(self) -> None:
         expire_at = listened_at = save_at = 0.0
@@ -248,9 +255,11 @@ class Pipeline:
     def _tell_store(self, trouble: str | None) -> None:
         if trouble is not None and self.store_trouble is None:
             log.error("records wait in memory: the store does not take them", reason=trouble)
-            self._lost_before = self.counters.lost_records
+            self._lost_before = (self.counters.lost_records, self.counters.lost_ends)
         elif trouble is None and self.store_trouble is not None:
-            log.info("the store takes records again", lost=self.counters.lost_records - self._lost_before)
+            records, ends = self._lost_before
+            lost, lost_ends = self.counters.lost_records - records, self.counters.lost_ends - ends
+            log.info("the store takes records again", lost=lost, lost_ends=lost_ends)
         self.store_trouble = trouble
 
     def _put_back(self, batch: Batch) -> None:
@@ -262,6 +271,7 @@ class Pipeline:
             batch.gaps + later.gaps,
             batch.listened | later.listened,
         )
+        self._bound()
 
     async def _drain(self) -> None:
         if self._committing is not None:

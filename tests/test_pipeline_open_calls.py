@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings
+from asterisk_sip.calls.events import Event
+from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.ami_wire import Reader, RecordedClock
+from asterisk_sip.stores.base import Batch, CallQuery
 from asterisk_sip.stores.sqlite import SqliteStore
 from tests.ami_script import AmiScript
 
@@ -32,5 +37,63 @@ async def test_a_call_that_is_saved_and_ends_before_it_is_written_is_not_remembe
         assert await pipeline._write_once()
         assert pipeline.counters.records == 1
         assert await store.open_calls("pbx") == []
+    finally:
+        await store.close()
+
+
+class Shut(SqliteStore):
+    """A store that takes nothing while ``trouble``."""
+
+    trouble = False
+
+    async def write(self, batch: Batch) -> int:
+        if self.trouble:
+            raise StoreError("the disk is full")
+        return await super().write(batch)
+
+
+async def test_however_long_the_store_takes_nothing_memory_is_bounded_and_what_is_given_up_is_counted(
+    tmp_path: Path,
+) -> None:
+    """Calls that were saved before the outage are forgotten after it: the first ends are kept."""
+    store = Shut(tmp_path / "calls.db")
+    await store.open()
+    try:
+        pipeline = Pipeline(store, max_waiting_records=3)
+        desk = await pipeline.add(Surroundings("pbx"), Limits())
+        reader = Reader(RecordedClock())
+        script = AmiScript()
+        reader.feed(script.greeting())
+        done = len(script.events)
+
+        def said() -> list[Event]:
+            nonlocal done
+            heard = reader.feed(b"".join(script.events[done:]))
+            done = len(script.events)
+            return list(heard)
+
+        callers = [script.incoming() for _ in range(2)]
+        pipeline._handle(desk, [*said()])
+        pipeline._save_open(script.now, 0.0)
+        assert await pipeline._write_once()
+        assert len(await store.open_calls("pbx")) == 2
+        store.trouble = True
+        for caller in (*callers, *(script.incoming() for _ in range(10))):
+            pipeline._handle(desk, [*said()])
+            pipeline._save_open(script.now, 0.0)
+            script.hangup(caller, 21)
+            pipeline._handle(desk, [*said()])
+            assert not await pipeline._write_once()
+            assert len(pipeline._waiting.closed) <= 3
+            assert len(pipeline._waiting.records) <= 3
+        assert (pipeline.counters.lost_records, pipeline.counters.lost_ends) == (9, 9)
+        store.trouble = False
+        with capture_logs() as told:
+            assert await pipeline._write_once()
+        assert [(line["event"], line["lost"], line["lost_ends"]) for line in told] == [
+            ("the store takes records again", 9, 9)
+        ]
+        assert await store.open_calls("pbx") == []
+        assert len(await store.calls(CallQuery())) == 3
     finally:
         await store.close()
