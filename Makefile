@@ -10,6 +10,9 @@ CONFIG ?=
 PYTEST_FLAGS ?=
 BENCH ?=
 
+# Without it, every start of Python compiles all over again, and so does pytest, three times with two workers.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test check bench screenshots fuzz lab lab-build lock dist deb clean
 
 help: ## list the commands
@@ -32,11 +35,11 @@ else
 	$(BIN)/asterisk-sip run --config $(CONFIG)
 endif
 
-check: setup ## the fast loop: lint, types, unit tests
+check: setup ## the fast loop: lint, types, unit tests but those of tests/slow.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not lab and not postgres and not browser and not mounts and not roots" -n 2 $(PYTEST_FLAGS)
+	$(BIN)/pytest -q -m "not slow and not lab and not postgres and not clickhouse and not browser and not mounts and not roots" -n 2 --dist worksteal $(PYTEST_FLAGS)
 
 test: setup ## everything, on real Asterisk 16 and 22; installs all it needs
 	scripts/debian-packages.sh test

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -178,7 +178,22 @@ def _application(folder: str, password: str) -> web.Application:
 
     application = web.Application(client_max_size=_LARGEST)
     application.router.add_route("*", "/", answer)
+    application.cleanup_ctx.append(_as_long_as_its_parent)
     return application
+
+
+async def _as_long_as_its_parent(_: web.Application) -> AsyncIterator[None]:
+    """End with the tests, also when they are killed."""
+    parent = os.getppid()
+
+    async def watch() -> None:
+        while os.getppid() == parent:  # noqa: ASYNC110  # nobody tells of it
+            await asyncio.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    watching = asyncio.create_task(watch())
+    yield
+    watching.cancel()
 
 
 if __name__ == "__main__":

@@ -11,9 +11,19 @@ import pytest_asyncio
 from asterisk_sip.stores.base import Store
 from tests import clickhouse_server as clickhouse
 from tests import postgres_server as postgres
+from tests import slow
 from tests.store_engines import ENGINES, Engine, engine_of
 
 pytest_plugins = ["tests.lab.fixtures"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make check` leaves out."""
+    listed = slow.listed()
+    for item in items:
+        if slow.name_of(item.nodeid) in listed:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 PACKAGE = Path(__file__).parent.parent / "asterisk_sip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-EACH = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+Check = Callable[[Path], None]
+
+
+def over(paths: list[Path]) -> Callable[[Check], Callable[[], None]]:
+    """Make one test of a check: it holds for each module, or names all for which it does not."""
+
+    def test_of(check: Check) -> Callable[[], None]:
+        def test() -> None:
+            faults = {}
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as fault:
+                    faults[str(path.relative_to(PACKAGE))] = str(fault).partition("\n")[0]
+            assert faults == {}
+
+        return test
+
+    return test_of
+
+
+EACH = over(MODULES)
 
 LONGEST = 350
 MAY_BE_LONGER: dict[str, str] = {}
@@ -69,6 +90,11 @@ IMPURE = {
 """Parts of the standard library that do I/O, keep time, roll dice or log."""
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def room_of(module: str) -> str:
     """``asterisk_sip.cli_read`` -> ``cli``; ``asterisk_sip.sources.ami`` -> ``sources``; nothing for the package."""
     name = module.removeprefix("asterisk_sip").lstrip(".").partition(".")[0]
@@ -85,7 +111,7 @@ def imports_of(path: Path) -> Iterator[str]:
     package = module_of(path).split(".")
     if path.name != "__init__.py":
         package.pop()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -106,13 +132,11 @@ def is_pure(path: Path) -> bool:
     return room in ("calls", "catalog") or path.stem.endswith("_wire")
 
 
-PURE = pytest.mark.parametrize(
-    "path", [path for path in MODULES if is_pure(path)], ids=lambda path: str(path.relative_to(PACKAGE))
-)
+PURE = over([path for path in MODULES if is_pure(path)])
 
 
 def calls_in(path: Path) -> Iterator[ast.expr]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             yield node.func
 
@@ -180,6 +204,6 @@ def test_no_module_is_excused_without_need() -> None:
 @EACH
 def test_no_module_is_a_drawer(path: Path) -> None:
     assert path.stem not in ("utils", "util", "helpers", "helper", "common", "misc")
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ClassDef):
             assert not node.name.endswith(("Helper", "Service", "Impl")), node.name
