@@ -140,6 +140,10 @@ async def test_every_number_on_the_overview_leads_to_as_many_calls(site: Site) -
         ("country=44", 0),
         ("number=4930123456&disposition=busy", 6),
         ("since=1h&until=1h", 0),
+        ("since=0001-01-01T00:00Z&until=9999-12-31T23:59Z", 8),
+        ("since=2020-01-01T00:00:01Z", 8),
+        ("until=1960-01-01T00:00Z&since=1950-01-01T00:00Z", 0),
+        ("number=%2B49%2030/123-456", 7),
         ("code=&trunk=&until=", 8),
     ],
 )
@@ -182,6 +186,13 @@ async def test_a_week_is_compared_with_the_one_before_when_that_was_recorded_who
             tiles = (await Site(served.url, session).page("/")).partition('<ul class="tiles">')[2].partition("</ul>")[0]
             assert told in tiles
             assert ("worse" in tiles) == bool(earlier)
+
+
+async def test_of_very_many_trunks_the_busiest_are_shown(tmp_path: Path) -> None:
+    async with Served(tmp_path) as served, aiohttp.ClientSession() as session:
+        await served.store.write(Batch([lately(failed(number, trunk=f"trunk-{number}")) for number in range(45)]))
+        page = await Site(served.url, session).page("/")
+        assert "the 40 busiest of 45" in page
 
 
 async def test_too_few_to_say_is_not_told_as_nothing(site: Site) -> None:

@@ -62,7 +62,8 @@ class Bars:
 
 def step_for(length: timedelta) -> timedelta:
     """Return how long a step is, so that a time has neither too many nor too few."""
-    return next((step for step in _STEPS if length / step <= _MOST_BARS), _STEPS[-1])
+    weeks = -(length // (-_MOST_BARS * _STEPS[-1]))
+    return next((step for step in _STEPS if length / step <= _MOST_BARS), weeks * _STEPS[-1])
 
 
 def floored(at: datetime, step: timedelta) -> datetime:
@@ -165,7 +166,7 @@ def _ticks(since: datetime, until: datetime) -> list[tuple[float, datetime]]:
     length = until - since
     if not length:
         return []
-    apart = next((step for step in _STEPS if length / step <= _TICKS), _STEPS[-1])
+    apart = next((step for step in _STEPS if length / step <= _TICKS), length / _TICKS)
     at = floored(since, apart) + apart
     found = []
     while at < until:

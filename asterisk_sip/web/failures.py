@@ -15,7 +15,7 @@ from aiohttp import web
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.render_plain import CSV_COLUMNS, cell, csv_row
-from asterisk_sip.stores.base import CallQuery, Dimension, Store, TotalsQuery, cursor
+from asterisk_sip.stores.base import EPOCH, CallQuery, Dimension, Store, TotalsQuery, cursor
 
 from . import charts, parameters
 from .api import SHELF
@@ -38,7 +38,7 @@ async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     step = charts.step_for(until - since)
     counts = await _counted(store, query, since, until, step)
     chosen = {name: request.query[name] for name in parameters.FILTERS if request.query.get(name)}
-    chosen.setdefault("outcome", "failed")
+    chosen |= {"outcome": chosen.get("outcome", "failed"), **({"number": query.number} if query.number else {})}
     exactly = {**chosen, "since": since, "until": until}
     return {
         "calls": found,
@@ -72,16 +72,24 @@ async def as_csv(request: web.Request) -> web.Response:
 def asked(values: dict[str, Any], texts: Mapping[str, str]) -> tuple[CallQuery, datetime, datetime]:
     """Return which calls are meant, since when and until when: by default the failed ones of the last day.
 
-    A time told as so long ago is rounded, outwards, to where a bar of the chart begins. Raises ProblemError.
+    A time told as so long ago is rounded, outwards, to where a bar of the chart begins. What is before 1970 or after
+    tomorrow is no time of a call. Raises ProblemError.
     """
-    until = values.get("until") or datetime.now(UTC)
+    now = datetime.now(UTC)
+    until = min(values.get("until") or now, now + _DAY)
     if _AGO.fullmatch(texts.get("until", "0s")):
         until = charts.floored(until, _MINUTE) + _MINUTE
     since, until = parameters.window({**values, "until": until})
     if _AGO.fullmatch(texts.get("since", "0s")):
         since = charts.floored(since, charts.step_for(until - since))
+    since = max(since, EPOCH)
     query = parameters.call_query({"outcome": "failed", **values})
-    return replace(query, since=since, until=until), since, until
+    return replace(query, since=since, until=max(since, until), number=_bare(query.number)), since, max(since, until)
+
+
+def _bare(number: str | None) -> str | None:
+    """Return a number without what people write between its digits; a name is left as it is."""
+    return re.sub(r"[\s()/.-]", "", number) if number and re.fullmatch(r"[+0-9\s()/.-]+", number) else number
 
 
 async def _counted(

@@ -30,6 +30,7 @@ _RECORDED_BEFORE = timedelta(days=3)  # an office may be closed for a weekend
 _TOP_CODES = 8
 _TOP_SHIFTS = 6
 _TOP_HEAT = 12
+_MOST_TRUNKS = 40
 _SPARK_POINTS = 28
 _FEWER_FOR_A_POINT = 10
 
@@ -96,7 +97,8 @@ async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any
         "tiles": _tiles(outcomes, kpis(summed)[0], past, span),
         "chart": _chart(over, since, until, step),
         "codes": _codes(over, past),
-        "trunks": sorted(trunks, key=lambda group: -group.attempts),
+        "trunks": sorted(trunks, key=lambda group: -group.attempts)[:_MOST_TRUNKS],
+        "trunks_in_all": len(trunks),
         "sparks": _sparks(attempts, since, length),
         "heat": _heat(trunks),
         "shifts": shifted,
@@ -239,6 +241,7 @@ def _heat(trunks: list[Group]) -> dict[str, Any]:
         codes.update(group.failures.by_code)
     shown = sorted(code for code, _ in codes.most_common(_TOP_HEAT))
     rows = [group for group in sorted(trunks, key=lambda each: -each.failures.total) if group.failures.total]
+    rows = rows[:_MOST_TRUNKS]
     cells = [group.failures.by_code.get(code, 0) for group in rows for code in shown]
     return {"codes": shown, "rows": rows, "most": max(cells, default=0)}
 
