@@ -21,11 +21,9 @@ class Memo:
         """Return what was made at most ``for_s`` seconds ago, else make it; others who ask meanwhile wait for it."""
         async with self._locks.setdefault(key, asyncio.Lock()):
             clock = asyncio.get_running_loop().time
-            made_at, kept = self._kept.get(key, (-for_s, None))
-            if kept is None or clock() - made_at >= for_s:
-                kept = await make()
-                self._kept[key] = (clock(), kept)
-            return kept
+            if key not in self._kept or clock() - self._kept[key][0] >= for_s:
+                self._kept[key] = (clock(), await make())
+            return self._kept[key][1]
 
 
 MEMO = web.AppKey("memo", Memo)
