@@ -30,7 +30,7 @@ from asterisk_sip.stores.base import Gap, gap_json
 from .call_records import BEGAN, abandoned, answered, failed, rescued
 from .lab.wait import until
 from .otlp_receiver import otlp_receiver
-from .played import played
+from .played import free_port, played
 from .test_calls_tally import RECORDS, tally
 
 NOW = BEGAN + timedelta(hours=1)
@@ -220,3 +220,11 @@ def test_times_are_exact_to_the_microsecond() -> None:
     at = datetime(2026, 11, 27, 20, 0, 0, 123_457, tzinfo=UTC)
     call, *_ = spans_of(replace(failed(1), started_at=at))
     assert call.start_time_unix_nano % 10**9 == 123_457_000
+
+
+async def test_a_receiver_that_is_not_there_is_told_in_the_words_of_the_system() -> None:
+    sink = OtlpSink(OtlpSettings(f"http://127.0.0.1:{free_port()}"))
+    await sink.open()
+    with pytest.raises(TransientSinkError, match="Connection refused"):
+        await sink.write([delivery(1, failed(1))])
+    await sink.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -95,8 +96,7 @@ class Poster:
         except TimeoutError as error:
             raise TransientSinkError(f"{self.place}: no answer within {self._settings.timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise TransientSinkError(f"{self.place}: {reason}") from error
+            raise TransientSinkError(f"{self.place}: {_words(error)}") from error
 
     def _onward(self, url: str, location: str) -> str:
         """Return where a redirect leads. Raises TransientSinkError for where it is not followed to."""
@@ -128,6 +128,14 @@ def signed(signers: Iterable[Webhook], id_: str, body: str) -> dict[str, str]:
     headers = {"webhook-id": id_, "webhook-timestamp": str(int(at.timestamp()))}
     signatures = [signer.sign(id_, at, body) for signer in signers]
     return headers | ({"webhook-signature": " ".join(signatures)} if signatures else {})
+
+
+def _words(error: Exception) -> str:
+    """Return the words of the operating system; asyncio puts its own before the address ("Connect call failed")."""
+    said, number = getattr(error, "strerror", None), getattr(error, "errno", None)
+    if said and number and said.startswith("Connect call failed"):
+        return os.strerror(number)
+    return said or type(error).__name__
 
 
 def _place(url: str) -> str:
