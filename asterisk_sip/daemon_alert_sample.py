@@ -48,11 +48,21 @@ def sample(rule: Rule, samples: tuple[str, ...], now: datetime) -> Change:
     """Return a change as the rule would make it, marked as a sample."""
     at = int(now.timestamp())
     group = {name: _EXAMPLES.get(name, "sample") for name in rule.group_by}
-    denominator = max(rule.min_samples, 50) if rule.kind in (Kind.SHARE, Kind.RATIO) else None
-    numerator = round(rule.threshold * denominator) if denominator is not None else round(rule.threshold)
-    judged = Judged(rule.threshold, numerator, denominator)
+    judged = _judged(rule)
     found = engine_told.Seen(secrets.token_hex(16), group, at - rule.for_s, at, judged, samples, detail="a sample")
     return replace(engine_told.change(rule, State.FIRED, found), test=True)
+
+
+def _judged(rule: Rule) -> Judged:
+    """Return numbers that stand at the threshold of a rule."""
+    least, usual = max(rule.min_samples, 50), round(rule.expected)
+    if rule.kind in (Kind.SHARE, Kind.RATIO):
+        return Judged(rule.threshold, round(rule.threshold * least), least)
+    if rule.kind is Kind.PDD:
+        return Judged(rule.threshold, None, least)
+    if rule.kind is Kind.BURST:
+        return Judged(rule.threshold, round(rule.threshold * usual), usual)
+    return Judged(rule.threshold, round(rule.threshold), usual if rule.kind is Kind.SILENCE else None)
 
 
 class NoRecords:

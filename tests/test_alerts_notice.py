@@ -94,12 +94,12 @@ KINDS = [
         "acme: 486 Busy Here, never seen here before, on 1 attempt in 5 min, since 03:12 UTC",
     ),
     (
-        *(Kind.BURST, "times", 12.4, {"numerator": 240}),
-        "acme: 240 attempts in 5 min, 12.4 times the usual number, since 03:12 UTC",
+        *(Kind.BURST, "times", 12.4, {"numerator": 240, "denominator": 19}),
+        "acme: 240 attempts in 5 min, 12.4 times the usual 19, since 03:12 UTC",
     ),
     (
-        *(Kind.SILENCE, "calls", 0, {"numerator": 0, "denominator": None}),
-        "acme: 0 attempts in 5 min, unlike other weeks at this hour, since 03:12 UTC",
+        *(Kind.SILENCE, "calls", 0, {"numerator": 0, "denominator": 35}),
+        "acme: 0 attempts in 5 min, where other weeks had 35 at this hour, since 03:12 UTC",
     ),
     (Kind.GAP, "s", 90, {"group": {"pbx": "pbx1"}}, "pbx1: not heard since 03:12 UTC"),
     (Kind.SINK, "s", 90, {"group": {"sink": "fleet"}}, "sink fleet: takes no records since 03:12 UTC"),

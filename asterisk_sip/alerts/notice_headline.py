@@ -76,6 +76,7 @@ def _values(change: Change, subject: Subject, t: Words) -> dict[str, str]:
         "value": t.in_unit(value, change.unit),
         "share": t.part(value) if change.unit == "share" else "",
         "threshold": t.in_unit(change.threshold, change.unit),
+        "usual": t.number(change.denominator or 0),
         "window": t.lasting((change.window_until - change.window_since).total_seconds()),
         "since": t.moment(change.since, change.at),
         "lasted": t.lasting((change.at - change.since).total_seconds()),

@@ -89,7 +89,8 @@ def _about(told: Told, t: Words) -> list[str]:
     lines = [rule]
     if told.kind not in _WITHOUT_WINDOW:
         bounds = {"threshold": t.in_unit(told.threshold, told.unit), "clear": t.in_unit(told.clear, told.unit)}
-        lines.append(t(f"body.bounds_{told.when}", **bounds))
+        kept = "row" if told.kind == "consecutive" else told.when
+        lines.append(t(f"body.bounds_{kept}", **bounds))
         since, until = (f"{at:%H:%M:%S}" for at in (told.window_since, told.window_until))
         lines.append(t("body.counted", since=since, until=f"{until} UTC"))
         whole = told.completeness >= 1.0
