@@ -143,6 +143,40 @@ def test_of_several_the_most_urgent_is_told_first_and_the_others_are_counted() -
     assert (both.state, both.severity) == ("several", "critical")
 
 
+SEVERAL = replace(RULE, filter={"code": (404, 484), "not.disposition": ("busy",)})
+ANY = {"trunk": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "what"),
+    [
+        ({(404, "not_found"): 37}, "404 Not Found"),
+        ({(404, "not_found"): 30, (484, "not_found"): 7}, "mostly 404 Not Found"),
+        ({(404, "not_found"): 37, (503, "congestion"): 400}, "404 Not Found"),  # the rule did not count the 503
+        ({(404, "not_found"): 3, (484, "busy"): 400}, "404 Not Found"),
+        ({(404, "not_found"): 1, (484, "not_found"): 1, (484, "rejected"): 1}, "failed calls"),
+    ],
+)
+def test_a_rule_over_several_statuses_names_the_one_that_it_counted_and_says_when_others_were_with_it(
+    counts: dict[tuple[int, str], int], what: str
+) -> None:
+    now = Counter({Spot("acme", code, name, ""): count for (code, name), count in counts.items()})
+    said = told(change(query=ANY), facts=Facts(now), rule=SEVERAL).headline
+    assert said.startswith(f"acme: {what} on 37 of 80 calls")
+
+
+def test_three_samples_alike_do_not_prove_that_all_were_alike() -> None:
+    said = told(change(query=ANY), facts=Facts(samples=FACTS.samples), rule=SEVERAL).headline
+    assert said.startswith("acme: mostly 503 Service Unavailable on 37 of 80 calls")
+
+
+def test_a_ratio_is_about_no_status_even_if_its_samples_have_one() -> None:
+    rule = Rule("r", Kind.RATIO, ratio="asr")
+    [alert] = told(change(kind=Kind.RATIO, rule="r", when="below", query=ANY), rule=rule).alerts
+    assert (alert.sip_code, alert.disposition) == (None, None)
+    assert alert.headline.startswith("acme: ASR only 46 %")
+
+
 def test_a_test_says_so_at_once() -> None:
     assert told(change(test=True)).headline.startswith("TEST: acme: ")
 

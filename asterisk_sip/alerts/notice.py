@@ -7,19 +7,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from asterisk_sip.alerts.model import Change, Kind, Rule, Severity, State
 from asterisk_sip.alerts.notice_headline import Subject, headline
-from asterisk_sip.alerts.notice_moved import Move, Spot, moved
+from asterisk_sip.alerts.notice_moved import Move, Spot, main_status, moved
 from asterisk_sip.alerts.notice_words import Words, words
 from asterisk_sip.calls.model import CallRecord, to_json
 from asterisk_sip.calls.plain_text import route
 from asterisk_sip.catalog import code_text, disposition, disposition_text, hint, sip_code
 
+Text = TypeVar("Text", str, str | None)
+
 SCHEMA = "asterisk-sip/notice/1"
 _URGENCY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _NEXT_STEPS = 2
+_OWN_WORDS = {Kind.PDD, Kind.BURST, Kind.SILENCE, Kind.GAP, Kind.SINK, Kind.RATIO}
+"""Kinds that are about no status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,28 +204,36 @@ def _told(change: Change, facts: Facts, rule: Rule | None, links: Links, t: Word
 
 
 def _subject(change: Change, facts: Facts, rule: Rule | None) -> Subject:
-    """Return which status a change is about: the one asked for, else the one that its samples share."""
+    """Return which status a change is about: the one that was asked for, else the one that most of it shares."""
     first = facts.samples[0] if facts.samples else None
     asked = change.group.get("code") or change.group.get("sip.code") or change.query.get("code") or ""
-    code = int(asked) if asked.isdecimal() and 100 <= int(asked) <= 699 else _shared(facts, "code")
-    name = change.group.get("disposition") or change.query.get("disposition") or _shared(facts, "disposition")
-    phrases = {record.sip.phrase for record in facts.samples if record.sip.code == code}
-    phrase = phrases.pop() if len(phrases) == 1 else None
+    code = int(asked) if asked.isdecimal() and 100 <= int(asked) <= 699 else None
+    name = change.group.get("disposition") or change.query.get("disposition")
+    name = name if name and _is_disposition(name) else None
+    mostly = False
+    if code is None and change.kind not in _OWN_WORDS:
+        found = main_status(facts.now, facts.samples, rule.filter if rule is not None else {})
+        if found is not None and name in (None, found.disposition):
+            code, name = found.code, found.disposition
+            mostly = not found.alone and change.state is not State.HOOK
+    elif name is None and code is not None:
+        name = _one({record.disposition for record in facts.samples})
+    phrase = _one({record.sip.phrase for record in facts.samples if record.sip.code == code})
     return Subject(
         code=code,
         phrase=phrase if code is not None else None,
-        disposition=name if name and _is_disposition(name) else (sip_code(code).disposition if code else None),
+        disposition=name or (sip_code(code).disposition if code else None),
         counted=rule.counted if rule is not None else "calls",
         ratio=rule.ratio if rule is not None else None,
         caller=first.caller.number if first is not None else None,
         dialled=first.dialled if first is not None else None,
+        mostly=mostly,
     )
 
 
-def _shared(facts: Facts, what: str) -> Any:
-    """Return the code or disposition that all samples share; None when they differ or there are none."""
-    found = {record.sip.code if what == "code" else record.disposition for record in facts.samples}
-    return found.pop() if len(found) == 1 else None
+def _one(values: set[Text]) -> Text | None:
+    """Return what all are; None when they differ or there are none."""
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _is_disposition(name: str) -> bool:
@@ -243,9 +255,6 @@ def _explained(
     if rule is not None and rule.hint:
         steps = (rule.hint,)
     return (rule.meaning if rule is not None and rule.meaning else meaning), steps
-
-
-_OWN_WORDS = {Kind.PDD, Kind.BURST, Kind.SILENCE, Kind.GAP, Kind.SINK, Kind.RATIO}
 
 
 def _of_catalogue(change: Change, subject: Subject, t: Words) -> tuple[str | None, tuple[str, ...]]:

@@ -15,7 +15,10 @@ _MOST_GROUPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a change is about: a status, or how calls ended; ``counted``: calls or attempts; of a hook, who called."""
+    """What a change is about: a status, or how calls ended; ``counted``: calls or attempts; of a hook, who called.
+
+    ``mostly``: others were counted with it.
+    """
 
     code: int | None = None
     phrase: str | None = None
@@ -24,6 +27,7 @@ class Subject:
     ratio: str | None = None
     caller: str | None = None
     dialled: str | None = None
+    mostly: bool = False
 
 
 def headline(change: Change, subject: Subject, t: Words) -> str:
@@ -49,7 +53,10 @@ def what(change: Change, subject: Subject, t: Words) -> str:
         if subject.ratio == "rescue":
             return t("what.rescue")
         return (subject.ratio or "").upper() or disarmed(change.rule)
-    return t.status(subject.code, subject.phrase, subject.disposition) or t("what.failed")
+    status = t.status(subject.code, subject.phrase, subject.disposition)
+    if status is None:
+        return t("what.failed")
+    return t("what.mostly", status=status) if subject.mostly else status
 
 
 def counted(change: Change, subject: Subject, t: Words) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from asterisk_sip.alerts.model import Filter
 from asterisk_sip.alerts.rules_fields import PREFIX_DIGITS, Json, prefix_of
-from asterisk_sip.calls.model import isoformat
+from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.catalog import disposition
 
 MOST = 3
@@ -62,6 +63,43 @@ def spots(calls: Iterable[Json], since: datetime, until: datetime) -> Counter[Sp
             spot = Spot(attempt["trunk"] or "", attempt["sip"]["code"] or 0, attempt["disposition"], prefix)
             counts[spot] += call.get("count", 1)
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class MainStatus:
+    """The status that at least half of what a rule counted shares; ``alone``: all of it."""
+
+    code: int | None
+    disposition: str
+    alone: bool
+
+
+def main_status(now: Counter[Spot], samples: Sequence[CallRecord], wanted: Filter) -> MainStatus | None:
+    """Return the status that most failed attempts of a window share, as far as a filter wants them.
+
+    Where none were counted the samples say it, which are not all there was. None when no status has the half of it.
+    """
+    fitting = Counter({spot: count for spot, count in now.items() if _wants(wanted, spot.code, spot.disposition)})
+    statuses: Counter[tuple[int, str]] = Counter()
+    for spot, count in fitting.items():
+        statuses[spot.code, spot.disposition] += count
+    counted = bool(statuses)
+    if not counted:
+        statuses.update((record.sip.code or 0, record.disposition) for record in samples)
+    if not statuses:
+        return None
+    [((code, name), count)] = statuses.most_common(1)
+    if 2 * count < statuses.total():
+        return None
+    return MainStatus(code or None, name, alone=counted and len(statuses) == 1)
+
+
+def _wants(wanted: Filter, code: int, name: str) -> bool:
+    """Return whether a filter wants a status, as far as it speaks of code and disposition."""
+    for field, value in (("code", code), ("disposition", name)):
+        if (field in wanted and value not in wanted[field]) or value in wanted.get(f"not.{field}", ()):
+            return False
+    return True
 
 
 def moved(now: Counter[Spot], before: Counter[Spot], most: int = MOST) -> tuple[Move, ...]:
