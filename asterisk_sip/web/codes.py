@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
@@ -15,10 +16,12 @@ from asterisk_sip.catalog import explain as catalog
 from asterisk_sip.stores.base import Store, TotalsQuery
 
 from .api import SHELF
+from .memo import MEMO
 from .problems import ProblemError
 from .words import language
 
 LENGTHS = {"24h": timedelta(days=1), "7d": timedelta(days=7)}
+KEPT_S = {"24h": 5.0, "7d": 60.0}
 
 Seen = dict[str, Counter[int]]
 
@@ -26,8 +29,7 @@ Seen = dict[str, Counter[int]]
 async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     """Return the codes and causes that fit a search, or all; or those that calls here ended with. Raises StoreError."""
     lang, words = language(request), values.get("q", "").strip()
-    store = await request.app[SHELF].store()
-    seen = {name: await _seen(store, length) for name, length in LENGTHS.items()}
+    seen = await _seen(request)
     if values.get("seen"):
         numbers = sorted(code for code in seen["7d"] if code)
         entries = [catalog.explain(str(code), lang) for code in numbers]
@@ -54,8 +56,7 @@ async def fill_one(request: web.Request, _values: dict[str, Any]) -> dict[str, A
         raise ProblemError(HTTPStatus.NOT_FOUND, f"names no code and no cause; there are: {catalog.ACCEPTED}") from None
     counts = {}
     if entry["kind"] == "sip":
-        store = await request.app[SHELF].store()
-        counts = {name: (await _seen(store, length))[entry["code"]] for name, length in LENGTHS.items()}
+        counts = {name: seen[entry["code"]] for name, seen in (await _seen(request)).items()}
     return {"entry": entry, "counts": counts}
 
 
@@ -66,7 +67,20 @@ def _named(words: str, lang: str) -> list[catalog.Entry]:
         return []
 
 
-async def _seen(store: Store, length: timedelta) -> Counter[int]:
+async def _seen(request: web.Request) -> Seen:
+    """Return how often each status was seen, as of some seconds ago; the longer the time, the older it may be."""
+    shelf, memo = request.app[SHELF], request.app[MEMO]
+
+    async def counted(length: timedelta) -> Counter[int]:
+        return await _counted(await shelf.store(), length)
+
+    return {
+        name: await memo.get(("codes", name), KEPT_S[name], partial(counted, length))
+        for name, length in LENGTHS.items()
+    }
+
+
+async def _counted(store: Store, length: timedelta) -> Counter[int]:
     """Count by status the calls of a time up to now, those that ended with an answer left out."""
     until = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     found: Counter[int] = Counter()
