@@ -18,7 +18,7 @@ from asterisk_sip.calls.overrides import Override
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.config import Config
 from asterisk_sip.config_nats import CollectorConfig
-from asterisk_sip.daemon_alerts import Alarms
+from asterisk_sip.daemon_alarms import Alarms
 from asterisk_sip.daemon_doors import Source, journal_kept, open_agi, open_ari, open_doors, open_hep, sip_addresses
 from asterisk_sip.daemon_keeping import kept
 from asterisk_sip.daemon_notify import alive

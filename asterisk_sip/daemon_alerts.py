@@ -22,12 +22,8 @@ from asterisk_sip.alerts.engine_mute import Silenced
 from asterisk_sip.alerts.engine_past import trouble_of
 from asterisk_sip.alerts.model import Change, Kind, Rule, State, change_of, change_text
 from asterisk_sip.alerts.past import learn
-from asterisk_sip.config import Config
-from asterisk_sip.config_alerts import rules
-from asterisk_sip.daemon_alert_targets import open_targets
 from asterisk_sip.errors import StoreError
 from asterisk_sip.retry import Backoff
-from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.hand_over import Progress
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.base import Gap
@@ -149,14 +145,20 @@ class Lookout:
         now = self._clock()
         if not states:
             self.engine.begin(now)
-        if states:
-            for pbx in self._pbxs:  # until its own gap is told
-                fields: dict[str, str | bool] = {"pbx": pbx, "source": "companion", "blind": True, "reason": ""}
-                self.engine.trouble(Kind.GAP, Trouble(f"{pbx} restart", self.engine.time, now, fields))
+        else:
+            await self._not_running(now)
         await self._begin(anew, now)
         await self._tell()
         await self._save()
         self.taken_up = True
+
+    async def _not_running(self, now: float) -> None:
+        """Tell the engine since when nothing was heard, until the gap of each PBX itself is told."""
+        for pbx in self._pbxs:
+            heard = await self._store.listened_until(pbx)
+            began = self.engine.time if heard is None else max(self.engine.time, heard.timestamp())
+            fields: dict[str, str | bool] = {"pbx": pbx, "source": "companion", "blind": True, "reason": ""}
+            self.engine.trouble(Kind.GAP, Trouble(f"{pbx} restart", began, now, fields))
 
     async def _change(self) -> None:
         """Put an engine with the other rules in the place of this one, which knows what the book has of it."""
@@ -292,49 +294,6 @@ class Lookout:
                     log.info("alerts are judged again")
                 self._failing = False
                 return answer
-
-
-class Alarms:
-    """The rules of a configuration at work, and the targets that are told. Without rules nothing is at work."""
-
-    def __init__(self, config: Config, store: SqliteStore) -> None:
-        """Make them. Raises ConfigError for a target that cannot be made."""
-        wanted, names = rules(config.alerts), config.alert_target.names
-        self.book = AlertBook(store, delivers=bool(names))
-        self._rules = {rule.name: rule for rule in wanted}
-        self.readers = (Lookout(wanted, [pbx.name for pbx in config.pbx], store, self.book),) if wanted else ()
-        self.targets = open_targets(config, store, self.book, self._rules) if names else None
-
-    def start(self, sinks: Couriers) -> None:
-        """Begin to tell; who reads the spool is begun with the sinks."""
-        for lookout in self.readers:
-            lookout.sinks = sinks.progress
-            if self.targets is not None:
-                lookout.told = self.targets.wake
-        if self.targets is not None:
-            self.targets.start()
-
-    @property
-    def rule_names(self) -> tuple[str, ...]:
-        """The rules at work."""
-        return tuple(self._rules)
-
-    def other_rules(self, config: Config) -> Callable[[], None]:
-        """Prepare to judge by the rules of another configuration."""
-        wanted = rules(config.alerts)
-
-        def take() -> None:
-            self._rules.clear()
-            self._rules.update({rule.name: rule for rule in wanted})
-            for lookout in self.readers:
-                lookout.change(wanted)
-
-        return take
-
-    async def stop(self, drain_s: float) -> None:
-        """Let what was told reach its targets, for so many seconds; the rest waits in the book."""
-        if self.targets is not None:
-            await self.targets.stop(drain_s)
 
 
 def _ended(change: Change, at: datetime) -> Change:

@@ -13,7 +13,7 @@ from asterisk_sip.alerts.model import change_of
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.tally import Tally
 from asterisk_sip.config import Config, PbxConfig
-from asterisk_sip.daemon_alerts import Alarms
+from asterisk_sip.daemon_alarms import Alarms
 from asterisk_sip.desk import Desk
 from asterisk_sip.desk_gaps import COMPANION, INBOX
 from asterisk_sip.errors import StoreError
