@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import aiohttp
 import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
@@ -19,9 +20,14 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from asterisk_sip.metrics import METRICS, PREFIX, of_health, of_tally
 from asterisk_sip.password import hashed, token
+from asterisk_sip.stores.sqlite import SqliteStore
+from asterisk_sip.web.app import application
 from asterisk_sip.web.exposition import exposition
+from asterisk_sip.web.server import listen
+from asterisk_sip.web.shelf import Shelf
 
 from .ami_server import ScriptedAmi
+from .call_records import failed, write
 from .played import ALERT, Site, hearing, played
 from .prometheus import promtool
 from .test_calls_tally import RECORDS, tally
@@ -202,3 +208,27 @@ def test_what_the_process_uses_is_told_where_only_its_own_part_of_proc_is_to_be_
     assert done.returncode == 0, done.stderr
     assert numbers(done.stdout, "process_resident_memory_bytes") > 10e6
     assert numbers(done.stdout, "process_start_time_seconds") == pytest.approx(time.time(), abs=60)
+
+
+async def test_a_store_that_is_only_read_is_ready_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "calls.db"
+    shelf = Shelf(lambda: SqliteStore(path, readonly=True))
+    runner = await listen(application(shelf), "127.0.0.1", 0)
+    host, port = runner.addresses[0][:2]
+    async with aiohttp.ClientSession() as session:
+
+        async def asked(what: str) -> tuple[int, str]:
+            async with session.get(f"http://{host}:{port}/{what}") as response:
+                return response.status, await response.text()
+
+        status, text = await asked("readyz")
+        assert (status, json.loads(text)["reasons"][0]["part"]) == (503, "store")
+        assert "asterisk_sip_store_up 0.0" in (await asked("metrics"))[1]
+        await write(path, failed(1))
+        assert (await asked("readyz"))[0] == 200
+        told = (await asked("metrics"))[1]
+        assert "asterisk_sip_store_up 1.0" in told
+        assert "asterisk_sip_calls_total" not in told  # whoever wrote them has counted them
+        assert (await asked("healthz"))[0] == 200
+    await runner.cleanup()
+    await shelf.close()
