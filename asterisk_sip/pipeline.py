@@ -249,7 +249,7 @@ class Pipeline:
         self.write_s.add(time.monotonic() - began_s)
         self._tell_store(None)
         if self.on_stored is not None and (batch.records or batch.gaps):
-            self.on_stored(batch.records)
+            self.on_stored(batch.records if batch.new is None else batch.new)
         return True
 
     def _tell_store(self, trouble: str | None) -> None:

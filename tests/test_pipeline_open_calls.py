@@ -9,12 +9,14 @@ from structlog.testing import capture_logs
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings
 from asterisk_sip.calls.events import Event
+from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.ami_wire import Reader, RecordedClock
 from asterisk_sip.stores.base import Batch, CallQuery
 from asterisk_sip.stores.sqlite import SqliteStore
 from tests.ami_script import AmiScript
+from tests.call_records import failed
 
 
 async def test_a_call_that_is_saved_and_ends_before_it_is_written_is_not_remembered(tmp_path: Path) -> None:
@@ -97,3 +99,16 @@ async def test_however_long_the_store_takes_nothing_memory_is_bounded_and_what_i
         assert len(await store.calls(CallQuery())) == 3
     finally:
         await store.close()
+
+
+async def test_a_call_that_was_recorded_before_is_not_announced_again(tmp_path: Path) -> None:
+    told: list[CallRecord] = []
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    await store.write(Batch([failed(1)]))
+    pipeline = Pipeline(store, on_stored=told.extend)
+    pipeline._waiting.records += [failed(1), failed(2), failed(2)]
+    assert await pipeline._write_once()
+    assert told == [failed(2)]
+    assert pipeline.counters.records == 1
+    await store.close()

@@ -60,6 +60,7 @@ class Batch:
     ``open_calls`` and ``gaps`` replace what is stored under the same key. ``closed`` are the (pbx, linkedid) of calls
     no longer in flight; a call that is in ``open_calls`` too stays in flight: its linkedid was used again. ``listened``
     says of each PBX until when it was listened to, so that a crash leaves a gap that begins at the right time.
+    ``new`` is filled in by a store that writes for the daemon: the records that it did not know yet.
     """
 
     records: list[CallRecord] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Batch:
     closed: list[tuple[str, str]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     listened: dict[str, datetime] = field(default_factory=dict)
+    new: list[CallRecord] | None = None
 
 
 @dataclass(frozen=True, slots=True)

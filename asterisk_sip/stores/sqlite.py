@@ -185,7 +185,7 @@ class SqliteStore(Answers):
     def _write(self, batch: Batch) -> int:
         writer = self._open_writer()
         with sqlite_file.writing(writer):
-            new = _unknown(writer, batch.records)
+            new = batch.new = _unknown(writer, batch.records)
             rows = rows_of(new, self._keep)
             _many(writer, _INSERT_CALLS, rows.calls)
             _many(writer, _INSERT_ATTEMPTS, rows.attempts)
