@@ -61,6 +61,21 @@ def test_codes_are_told_apart_and_their_shares_are_of_all_calls_of_the_trunk() -
     assert all(change.value is not None and change.value < 0.5 for change in fired)
 
 
+@pytest.mark.parametrize(
+    ("counted", "asked"),
+    [
+        ("calls", {"code": "503", "trunk": "acme", "outcome": "any", "country": "DE"}),
+        ("attempts", {"attempt_code": "503", "trunk": "acme", "outcome": "any"}),
+    ],
+)
+def test_an_alert_says_how_its_calls_are_found_and_never_asks_for_too_few(counted: Any, asked: dict[str, str]) -> None:
+    wanted: Filter = {"code": (503,), "not.partial": (True,)}
+    rule = Rule("many", Kind.COUNT, 3, 3, filter=wanted, group_by=("trunk", "country"), counted=counted, window_s=60)
+    (fired,) = run(Engine([rule]), [call(second, number=second) for second in range(3)], 30)
+    span = {"since": "2026-11-01T11:59:03.000000Z", "until": "2026-11-01T12:00:03.000000Z"}
+    assert fired.query == {**span, **asked}
+
+
 def test_what_must_hold_for_a_time_is_told_after_it_and_since_it_began() -> None:
     rule = Rule("many", Kind.COUNT, 3, 3, for_s=30, **TRUNK)
     (fired, cleared) = run(Engine([rule]), [call(second) for second in range(0, 60, 5)], 1_000)

@@ -202,6 +202,8 @@ class Engine:
             self._known, self._waited = int(own["position"]), frozenset(own["waiting"])
             for second in own["wakes"]:
                 self._wake(int(second))
+        elif math.isfinite(self.time):
+            self._wake(0)  # as soon as may be: to look at what was learned
         return tuple(name for name, worker in self._workers.items() if not _loaded(worker, states.get(name)))
 
     def adopt(self, changes: Iterable[Change]) -> list[Change]:

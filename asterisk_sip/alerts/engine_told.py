@@ -12,8 +12,16 @@ from .model import Change, Kind, Rule, State
 from .rules_fields import canonical
 
 _ALIKE = ("code", "class", "trunk", "endpoint", "outcome", "disposition", "fault", "country", "pbx")
-_ASKED = {name: name for name in _ALIKE} | {"caller.number": "number", "dialled": "number"}
-"""Fields that calls can be asked by, and the parameter of each; see ``web.api``."""
+_OF_CALLS = {name: name for name in _ALIKE} | {"caller.number": "number", "dialled": "number"}
+_OF_ATTEMPTS = {
+    "code": "attempt_code",
+    "trunk": "trunk",
+    "endpoint": "endpoint",
+    "outcome": "outcome",
+    "pbx": "pbx",
+    "caller.number": "number",
+}
+"""Fields that calls can be asked by, of their own or of any attempt, and the parameter of each; see ``web.api``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +91,24 @@ def hook(rule: Rule, alert_id: str, group: dict[str, str], record_id: str, at: f
         denominator=None,
         window_since=when,
         window_until=when,
-        query=query(rule, group, when, when),
+        query=query(rule, group, _utc(int(at)), _utc(int(at) + 1)),
         samples=(record_id,),
         targets=rule.targets,
     )
 
 
 def query(rule: Rule, group: dict[str, str], since: datetime, until: datetime) -> dict[str, str]:
-    """Return the parameters that find the records of a group: what can be asked for of its filter, and its time."""
-    asked = {"since": isoformat(since), "until": isoformat(until)}
+    """Return the parameters that find the records of a group: its time, and what can be asked for of its filter.
+
+    What cannot be asked for is left out: then more calls are found, and never one too few.
+    """
+    asked = {"since": isoformat(since), "until": isoformat(until), "outcome": "any"}
+    names = _OF_ATTEMPTS if rule.counted == "attempts" else _OF_CALLS
     for field, values in rule.filter.items():
-        name = _ASKED.get(canonical(field))
+        name = names.get(canonical(field))
         if name is not None and len(values) == 1:
             asked[name] = str(values[0])
-    asked.update((_ASKED[field], value) for field, value in group.items() if field in _ASKED)
+    asked.update((names[field], value) for field, value in group.items() if field in names)
     return asked
 
 

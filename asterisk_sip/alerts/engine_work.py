@@ -74,8 +74,6 @@ class Counting:
         self.watch.load(data)
         for at in self.watch.calendar:
             self._wake(at)
-        if self.watch.due:
-            self._wake(0)
 
     def adopt(self, change: Change) -> None:
         """Take up an alert, unless it is known."""

@@ -206,7 +206,8 @@ def _told(change: Change, facts: Facts, rule: Rule | None, links: Links, t: Word
 def _subject(change: Change, facts: Facts, rule: Rule | None) -> Subject:
     """Return which status a change is about: the one that was asked for, else the one that most of it shares."""
     first = facts.samples[0] if facts.samples else None
-    asked = change.group.get("code") or change.group.get("sip.code") or change.query.get("code") or ""
+    own = change.group.get("code") or change.group.get("sip.code")
+    asked = own or change.query.get("code") or change.query.get("attempt_code") or ""
     code = int(asked) if asked.isdecimal() and 100 <= int(asked) <= 699 else None
     name = change.group.get("disposition") or change.query.get("disposition")
     name = name if name and _is_disposition(name) else None

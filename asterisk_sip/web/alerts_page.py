@@ -142,7 +142,7 @@ def _shown(request: web.Request, entry: Entry, t: Words) -> Shown:
     fired = change_of(entry.fired)
     cleared = None if entry.cleared is None else change_of(entry.cleared)
     rule = request.app[LEDGER].rule(entry.rule)
-    code = fired.group.get("code") or fired.query.get("code") or ""
+    code = fired.group.get("code") or fired.query.get("code") or fired.query.get("attempt_code") or ""
     subject = Subject(
         code=int(code) if code.isdecimal() else None,
         counted="calls" if rule is None else rule.counted,
@@ -155,7 +155,7 @@ def _shown(request: web.Request, entry: Entry, t: Words) -> Shown:
         cleared,
         "-" if fired.value is None else t.in_unit(fired.value, fired.unit),
         t.in_unit(fired.threshold, fired.unit),
-        link("/failures", {"outcome": "any", **fired.query}),
+        link("/failures", fired.query),
     )
 
 
