@@ -1,4 +1,4 @@
-"""A week of five million attempts, in SQLite and in PostgreSQL: how fast it is written, and what is asked of it.
+"""A week of five million attempts, in each engine: how fast it is written, and what is asked of it.
 
 Six hours are written by the stores themselves, and timed. Their rows are then copied with other times and ids until the
 week is full: what lies in the tables is what the stores would have written. Then more is written, and timed.
@@ -21,12 +21,16 @@ from sqlalchemy import Table
 
 from asterisk_sip.calls.model import Attempt, CallRecord, Outcome, SipStatus, call_id
 from asterisk_sip.calls.refusal_record import worded
-from asterisk_sip.stores import postgres_schema, rollups, schema
+from asterisk_sip.stores import clickhouse_schema, postgres_schema, rollups, schema
 from asterisk_sip.stores.base import Batch, Store, TotalsQuery
+from asterisk_sip.stores.clickhouse import ClickHouseStore
 from asterisk_sip.stores.postgres import PostgresStore
 from asterisk_sip.stores.sqlite import SqliteStore
 from tests.call_records import BEGAN, OK, attempt, failed
-from tests.postgres_server import PostgresServer, running
+from tests.clickhouse_server import ClickHouseServer
+from tests.clickhouse_server import running as running_clickhouse
+from tests.postgres_server import PostgresServer
+from tests.postgres_server import running as running_postgres
 
 ATTEMPTS = 5_000_000
 BATCH = 500
@@ -82,14 +86,23 @@ def report(folder: Path, attempts: int = ATTEMPTS) -> str:
     sqlite = asyncio.run(_measure(SqliteStore(path), lambda: _copy_in_sqlite(path), attempts))
     sqlite.size_gb = path.stat().st_size / 1e9
     path.unlink()
-    with running() as server:
-        url = asyncio.run(server.database())
-        store = PostgresStore(url, server.password)
-        postgres = asyncio.run(_measure(store, lambda: asyncio.run(_copy_in_postgres(server, url)), attempts))
-        (row,) = asyncio.run(server.run("SELECT pg_database_size(current_database()) AS size", url))
+    with running_postgres() as database:
+        url = asyncio.run(database.database())
+        postgres = asyncio.run(
+            _measure(
+                PostgresStore(url, database.password), lambda: asyncio.run(_copy_in_postgres(database, url)), attempts
+            )
+        )
+        (row,) = asyncio.run(database.run("SELECT pg_database_size(current_database()) AS size", url))
         postgres.size_gb = row["size"] / 1e9
-    assert sqlite.totals == postgres.totals, "the engines count differently"
-    return _text(sqlite, postgres)
+    with running_clickhouse() as server:
+        url = asyncio.run(server.database())
+        store = ClickHouseStore(url, server.password)
+        clickhouse = asyncio.run(_measure(store, lambda: asyncio.run(_copy_in_clickhouse(server, url)), attempts))
+        (row,) = asyncio.run(server.run(f"SELECT sum(bytes_on_disk) AS size FROM {_PARTS}", url))  # noqa: S608  # ours
+        clickhouse.size_gb = row["size"] / 1e9
+    assert sqlite.totals == postgres.totals == clickhouse.totals, "the engines count differently"
+    return _text(sqlite, postgres, clickhouse)
 
 
 def some_calls(count: int, seconds: float, seed: int) -> Iterator[CallRecord]:
@@ -200,6 +213,24 @@ _LATER = (
 )
 
 
+_LATER_IN_CLICKHOUSE = (
+    "CREATE FUNCTION later AS (id, seconds) -> concat(lower(leftPad(hex(toUInt32("
+    "reinterpretAsUInt32(reverse(unhex(substring(id, 1, 8)))) + seconds)), 8, '0')), substring(id, 9))"
+)
+_PARTS = "system.parts WHERE active AND database = currentDatabase()"
+
+
+async def _copy_in_clickhouse(server: ClickHouseServer, url: str) -> None:
+    await server.run(_LATER_IN_CLICKHOUSE, url)
+    for name in clickhouse_schema.BY_MONTH:
+        await server.run(f"CREATE TABLE first_{name} ENGINE = Memory AS SELECT * FROM {name}", url)  # noqa: S608  # ours
+        columns = clickhouse_schema.columns_of(name)
+        for copy in range(1, _COPIES):
+            values = ", ".join(column if column == "position" else _value(column, copy) for column in columns)
+            await server.run(f"INSERT INTO {name} ({', '.join(columns)}) SELECT {values} FROM first_{name}", url)  # noqa: S608  # ours
+        await server.run(f"DROP TABLE first_{name}", url)
+
+
 def _copies(tables: list[Table], gives_positions: bool) -> Iterator[str]:
     """Yield the statements that copy what was written to the rest of the week."""
     for table in tables:
@@ -251,23 +282,26 @@ async def _copy_in_postgres(server: PostgresServer, url: str) -> None:
     await connection.close()
 
 
-def _text(sqlite: Figures, postgres: Figures) -> str:
+def _text(sqlite: Figures, postgres: Figures, clickhouse: Figures) -> str:
+    engines = (sqlite, postgres, clickhouse)
+    names = "SQLite | PostgreSQL | ClickHouse"
     lines = [
         (
             f"{sqlite.attempts:,} attempts of {_DAYS} days over {len(_TRUNKS)} trunks; half of the calls are answered"
             f" at once and only counted. SQLite holds them in {sqlite.size_gb:.1f} GB, PostgreSQL in"
-            f" {postgres.size_gb:.1f} GB."
+            f" {postgres.size_gb:.1f} GB, ClickHouse in {clickhouse.size_gb:.2f} GB."
         ),
         "",
-        f"| asked; the best of {ROUNDS} times, until the answer is there in Python | SQLite | PostgreSQL |",
-        "|---|---|---|",
+        f"| asked; the best of {ROUNDS} times, until the answer is there in Python | {names} |",
+        "|---|---|---|---|",
     ]
     lines += (
-        f"| {question} | {sqlite.answer_ms[question]:.0f} ms | {postgres.answer_ms[question]:.0f} ms |"
+        f"| {question} | " + " | ".join(f"{each.answer_ms[question]:.0f} ms" for each in engines) + " |"
         for question in QUESTIONS
     )
-    lines += ["", f"| {BATCH} calls a transaction, each durable | SQLite | PostgreSQL |", "|---|---|---|"]
-    for where in sqlite.calls_a_second:
-        rates = [engine.calls_a_second[where] for engine in (sqlite, postgres)]
-        lines.append(f"| {where} | {rates[0]:,.0f} calls/s | {rates[1]:,.0f} calls/s |")
+    lines += ["", f"| {BATCH} calls a transaction, each durable | {names} |", "|---|---|---|---|"]
+    lines += (
+        f"| {where} | " + " | ".join(f"{each.calls_a_second[where]:,.0f} calls/s" for each in engines) + " |"
+        for where in sqlite.calls_a_second
+    )
     return "\n".join(lines)
