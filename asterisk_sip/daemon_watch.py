@@ -26,6 +26,7 @@ from asterisk_sip.sources.keeper import LinkedSource
 from asterisk_sip.stores.completeness import completeness
 
 SLICE = 200  # so many records are counted before the loop turns to something else
+ASK_EVERY_S = 1.0  # so often the store is asked what there is to deliver
 STORE_S = 2.0  # how long the store may take to be asked
 ALERTS = "alert:"
 """How the name of a target of alerts begins where it stands beside sinks."""
@@ -48,6 +49,8 @@ class Watch:
         self._sources: dict[tuple[str, str], LinkedSource[Any]] = {}
         self._uncounted: deque[tuple[CallRecord, float]] = deque()
         self._news = asyncio.Event()
+        self._ends: dict[int, int | None] = {}  # up to where there is something to deliver, by who delivers it
+        self._ask_again_s = 0.0
 
     def listens(self, sources: Iterable[object]) -> None:
         """Hear of the sources there are: those that connect tell why they cannot."""
@@ -75,7 +78,12 @@ class Watch:
 
     async def health(self) -> Health:
         """Return how the program is, with what waits for each sink."""
-        return self.now({id(each): await _end(each) for each in self._delivering()})
+        if (
+            time.monotonic() >= self._ask_again_s
+        ):  # anybody may ask for /readyz: that must not keep the sinks from reading
+            self._ask_again_s = time.monotonic() + ASK_EVERY_S
+            self._ends = {id(each): await _end(each) for each in self._delivering()}
+        return self.now(self._ends)
 
     async def samples(self) -> Samples:
         """Return the numbers of everything."""
