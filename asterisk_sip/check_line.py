@@ -52,8 +52,8 @@ def about_pjsip(texts: Iterable[str]) -> list[Remark]:
     return [
         Remark(
             Level.PROBLEM,
-            "channelvars holds CHANNEL(pjsip,...): calls hang for ever. On Asterisk 16.28 and 22.10.1 the first call "
-            "did, without any load. Take it out.",
+            "channelvars holds CHANNEL(pjsip,...): calls hang for ever. On Asterisk 16.28 and 22.10.1 the first "
+            "that rang did, without any load. Take it out.",
         )
     ]
 
