@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from asterisk_sip.config import load
 
 from .lab import compose
 from .lab.dockerfile import Image, make, steps
+from .lab.errors import NotYetError
 from .lab.fixtures import need_bare, need_roots
 from .lab.pod import Container, Pod
 from .lab.wait import until_blocking
@@ -142,6 +145,83 @@ def test_the_demo_records_the_failing_calls_of_its_traffic_source(
         assert pod.run(of("keys")).returncode == 0
         assert (keys / "prometheus" / "asterisk-sip.token").read_text().strip() == token, "made anew"
         assert pod.stop("asterisk-sip") == 0
+
+
+@mounts
+def test_the_fleet_collects_what_its_companion_publishes(companion: Image, tmp_path: Path) -> None:
+    """With the passwords and rights of the profile. A recording stands for the PBX, SQLite for PostgreSQL."""
+    services = compose.config("fleet")["services"]
+    keys = tmp_path / "volumes" / "keys"
+    addresses = {f"nats{number}": f"127.0.0.1{number}" for number in (1, 2, 3)}
+
+    def of(name: str, **environ: str) -> Container:
+        return replace(compose.container(services[name], companion, tmp_path / "volumes"), environ=environ)
+
+    with Pod(tmp_path / "pod") as pod, known(companion.root, addresses):
+        assert pod.run(of("keys")).returncode == 0
+        for name, address in addresses.items():
+            pod.start(name, nats_of(companion, services[name]["command"], keys, address, tmp_path / name))
+        secret = (keys / "fleet" / "ami.secret").read_text().strip()
+        pod.start("recording", replace(of("fleet-companion"), command=("python", "-c", RECORDING, secret)))
+        until_blocking(lambda: pod.said("recording"), "the recording is served", 30)
+        ami = {"ASTERISK_SIP__PBX__0__AMI__PORT": pod.said("recording"), "ASTERISK_SIP__PBX__0__AMI__USERNAME": "demo"}
+        pod.start("fleet-companion", of("fleet-companion", **ami))
+        config = keys / "collector" / "asterisk-sip.toml"
+        config.write_text(re.sub(r"(?m)^(url|password_file = \"store).*\n", "", config.read_text()))
+        # in containers it has a network of its own
+        pod.start("collector", of("collector", ASTERISK_SIP__WEB__PORT="8601"))
+        reading = ("asterisk-sip", "calls", "--format", "json", "--store", f"{STATE}/asterisk-sip.db")
+
+        def collected() -> bool:
+            said = pod.execute("collector", *reading).stdout
+            return any(json.loads(line)["sip"]["code"] == 608 for line in said.splitlines())
+
+        try:
+            until_blocking(collected, "a refusal is collected", 90)
+        except NotYetError as error:
+            said = [pod.said(name) for name in (*addresses, "fleet-companion", "collector")]
+            raise NotYetError("\n".join([str(error), *said])) from error
+        assert pod.stop("collector") == 0
+        assert pod.stop("fleet-companion") == 0
+
+
+RECORDING = """
+import asyncio, sys
+from asterisk_sip import demo
+
+async def serve():
+    pbx = demo.DemoPbx(demo.load())
+    pbx.secret = sys.argv[1]
+    await pbx.start()
+    print(pbx.port, end="", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
+
+
+def nats_of(image: Image, command: list[str], keys: Path, address: str, folder: Path) -> Container:
+    """One server of three, as docker-compose.yml starts it, on an address of its own instead of in a container."""
+    for part in ("data", "keys/nats"):
+        (folder / part).mkdir(parents=True)
+    (image.root / "data").mkdir(exist_ok=True)
+    shutil.copy(NATS, folder / "data" / "nats-server")
+    conf = (keys / "nats" / "nats.conf").read_text()
+    (folder / "keys/nats/nats.conf").write_text(re.sub(r'"(?:0\.0\.0\.0|127\.0\.0\.1):', f'"{address}:', conf))
+    mounts = {"/keys": folder / "keys", "/data": folder / "data"}
+    return Container(replace(image, folder="/"), ("/data/nats-server", *command), mounts, user="0:0")
+
+
+@contextmanager
+def known(root: Path, addresses: dict[str, str]) -> Iterator[None]:
+    """Have names lead to addresses in a root."""
+    hosts = root / "etc" / "hosts"
+    before = hosts.read_text()
+    hosts.write_text(before + "".join(f"{address} {name}\n" for name, address in addresses.items()))
+    try:
+        yield
+    finally:
+        hosts.write_text(before)
 
 
 METRICS = """
