@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from asterisk_sip.calls.model import Caller, CallRecord, LadderLine, SipStatus
 from asterisk_sip.catalog import Redress
-from asterisk_sip.stores.base import Batch
-from asterisk_sip.stores.sqlite import SqliteStore
+from asterisk_sip.stores.base import Batch, Store
 
 from .call_records import BEGAN, BUSY, abandoned, attempt, failed, rescued
 
@@ -71,6 +70,6 @@ RECORDS = [
 ]
 
 
-async def fill(store: SqliteStore, records: Sequence[CallRecord] = RECORDS) -> None:
+async def fill(store: Store, records: Sequence[CallRecord] = RECORDS) -> None:
     """Write records as of some minutes ago, and that their PBX is heard."""
     await store.write(Batch([lately(record) for record in records], listened={"pbx": datetime.now(UTC)}))
