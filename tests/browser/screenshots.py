@@ -38,7 +38,7 @@ async def take() -> dict[str, bytes]:
                     ("overview", "/", {}),
                     ("overview-dark", "/", {"color_scheme": "dark"}),
                     ("overview-phone", "/", {"viewport": PHONE}),
-                    ("failures", "/failures?limit=12", {}),
+                    ("failures", "/failures?limit=10", {}),
                     ("call", f"/calls/{rescued.id}", {}),
                 ):
                     page = await someone.page(path, **{"color_scheme": "light", **options})
