@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 _SHOWN_IDS = 8
-_A_SHARE = ("share",)
 
 
 @dataclass(frozen=True, slots=True)

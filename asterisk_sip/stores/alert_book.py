@@ -120,9 +120,7 @@ class AlertBook:
             writer.executemany(_STATE, [(rule, *state) for rule, state in states.items()])
             writer.execute(_MOVE, (sink, position, position))
             writer.execute(_FORGET, (MOST_ALERTS,))
-            writer.execute(
-                "DELETE FROM silences WHERE until_us < (SELECT max(until_us) FROM silences) - ?", (_YEAR_US,)
-            )
+            writer.execute(_FORGET_SILENCES, (_YEAR_US,))
             names = json.dumps(list(states))
             writer.execute("DELETE FROM alert_states WHERE rule NOT IN (SELECT value FROM json_each(?))", (names,))
 

@@ -75,9 +75,7 @@ async def fill(request: web.Request, _values: dict[str, Any]) -> dict[str, Any]:
     silences = await book.silences(now) if book else []
     past = await book.history(now - _WEEK, limit=_MOST) if book else []
     return {
-        "firing": sorted(
-            (_shown(request, entry, t) for entry in firing), key=lambda each: _URGENCY[each.fired.severity]
-        ),
+        "firing": sorted((_shown(request, entry, t) for entry in firing), key=_urgency),
         "rules": [_row(rule, firing, silences, t) for rule in ledger.rules],
         "history": [_shown(request, entry, t) for entry in past if entry.cleared is not None],
         "silences": tuple(SILENCES_S),
