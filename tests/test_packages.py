@@ -266,6 +266,7 @@ def test_the_source_holds_what_the_packages_are_made_of(dist: Path) -> None:
     assert {f"requirements/{name}.txt" for name in ("run", "image", "build", "dev")} <= held
 
 
+@pytest.mark.roots
 @pytest.mark.parametrize("version", pythons())
 def test_the_wheel_works_in_a_clean_environment(version: str, wheel: Path, tmp_path: Path) -> None:
     python = pythons()[version]
@@ -279,6 +280,7 @@ def test_the_wheel_works_in_a_clean_environment(version: str, wheel: Path, tmp_p
 
 
 @pytest.mark.lab
+@pytest.mark.roots
 def test_the_wheel_works_on_the_python_of_the_next_debian(wheel: Path, tmp_path: Path) -> None:
     """Python 3.14, in the root of the lab that has it."""
     need_roots("22")
@@ -303,6 +305,7 @@ def test_what_runs_is_locked_alike_everywhere() -> None:
         assert pins <= {line.split(" ")[0] for line in other.splitlines() if "==" in line}
 
 
+@pytest.mark.roots
 def test_pipx_and_uvx_take_the_wheel_as_the_docs_say(wheel: Path, tmp_path: Path) -> None:
     tool = ("tool", "run", "--python", sys.executable, "--from", str(wheel), "asterisk-sip")
     assert "608 Rejected" in uv(*tool, "explain", "608")
