@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,9 @@ from asterisk_sip.stores.clickhouse import ClickHouseStore
 from asterisk_sip.stores.clickhouse_sql import literal
 from asterisk_sip.stores.erasure import Stored
 from asterisk_sip.stores.retention import Bounds
+from asterisk_sip.web.app import application
+from asterisk_sip.web.server import listen
+from asterisk_sip.web.shelf import Shelf
 
 from .call_records import BEGAN, answered, failed, rescued
 from .clickhouse_server import ClickHouseServer, running
@@ -298,6 +302,26 @@ def test_it_began_with_the_second_schema_and_a_third_one_needs_a_way_from_there(
 def test_a_literal_is_exactly_the_text(clickhouse_server: ClickHouseServer, text: str) -> None:
     (row,) = asyncio.run(clickhouse_server.run(f"SELECT {literal(text)} AS said", clickhouse_server.url()))
     assert row["said"] == text
+
+
+async def test_the_pages_and_the_api_answer_from_it(engine: ClickHouseEngine, password: str) -> None:
+    async with opened(engine.url, password) as store:
+        await store.write(Batch([replace(failed(1), ended_at=datetime.now(UTC)), answered(2)]))
+    shelf = Shelf(lambda: ClickHouseStore(engine.url, password, readonly=True), ("pbx",))
+    runner = await listen(application(shelf), "127.0.0.1", 0)
+    asked = ["/", "/failures?trunk=carrier-*", f"/calls/{failed(1).id}", "/live", "/codes", "/status", "/metrics"]
+    asked += [f"/api/v1/{what}" for what in ("calls?attempt_code=503", "attempts", "kpi", "gaps", "health")]
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as session:
+            for path in asked:
+                async with session.get(path) as answer:
+                    text = await answer.text()
+                    assert answer.status == 200, (path, text)
+                    if "calls" in path:
+                        assert failed(1).id in text
+    finally:
+        await runner.cleanup()
+        await shelf.close()
 
 
 async def test_the_records_are_read_from_where_the_configuration_says(
