@@ -301,6 +301,8 @@ class TestTotals:
         query = TotalsQuery(BEGAN, BEGAN + HOUR, by=("minute",), minutes=15)
         found = [(total.minute, total.total) for total in await store.totals(query)]
         assert found == [(BEGAN, 1), (BEGAN + timedelta(minutes=15), 2), (BEGAN + timedelta(minutes=45), 1)]
+        hours = replace(query, since=BEGAN - 6 * HOUR, until=BEGAN + 2 * HOUR, by=("hour",), minutes=360)
+        assert [(total.hour, total.total) for total in await store.totals(hours)] == [(BEGAN, 4)]
 
     async def test_calls_count_under_the_minute_they_ended_in(self, store: Store) -> None:
         await store.write(Batch([failed(57), failed(58), failed(59), answered(118)]))

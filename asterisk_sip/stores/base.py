@@ -107,8 +107,8 @@ class TotalsQuery:
 
     ``by`` names what to count apart, ``minute`` and ``hour`` not both. ``trunk`` is a pattern as in `CallQuery`: of a
     call, the trunk that decided it. By ``pdd``, the attempts whose post-dial delay is known are counted, and they can
-    be told apart by ``minute`` or ``hour``, ``trunk`` and ``pbx`` as well, but by nothing else. Of so many ``minutes``,
-    from 1970 on, each is counted under the first: fewer lines to read where a chart has fewer bars.
+    be told apart by ``minute`` or ``hour``, ``trunk`` and ``pbx`` as well, but by nothing else. Of so many ``minutes``
+    (whole hours, by ``hour``), from 1970 on, each is counted under the first: fewer bars are fewer lines to read.
     """
 
     since: datetime

@@ -176,7 +176,8 @@ def _dimension(table: Table, name: str, first: int, minutes: int) -> ColumnEleme
     if name not in table.c:
         return _wide(first // 60).label(name)
     column = table.c[name]
-    return column if name != "minute" or minutes == 1 else (column // minutes * minutes).label(name)
+    together = {"minute": minutes, "hour": minutes // 60}.get(name, 1)
+    return column if together <= 1 else (column // together * together).label(name)
 
 
 def _filters(query: CallQuery) -> list[ColumnElement[bool]]:

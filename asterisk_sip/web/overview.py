@@ -115,8 +115,9 @@ async def _calls(store: Store, since: datetime, until: datetime, step: timedelta
 
 async def _attempts(store: Store, since: datetime, until: datetime, length: timedelta) -> Counts:
     unit: Dimension = "hour" if length > _HOUR else "minute"
+    by: tuple[Dimension, ...] = (unit, "trunk", "disposition", "sip_code")
     return Counts(
-        await store.totals(TotalsQuery(since, until, "attempts", (unit, "trunk", "disposition", "sip_code"))),
+        await store.totals(TotalsQuery(since, until, "attempts", by, minutes=_spark_step(length) // _MINUTE)),
         await store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome"))),
         await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
     )
@@ -223,7 +224,7 @@ def _codes(over: list[Total], past: Past | None) -> dict[str, Any]:
 
 def _sparks(attempts: Counts, since: datetime, length: timedelta) -> dict[str, list[float | None]]:
     """Return NER over time, of each trunk, for a line."""
-    step = next(step for step in (5 * _MINUTE, _HOUR, 6 * _HOUR) if length / step <= _SPARK_POINTS)
+    step = _spark_step(length)
     begin = charts.floored(since, step)
     number = -((begin - since - length) // step)
     lines: dict[str, list[float | None]] = {}
@@ -232,6 +233,10 @@ def _sparks(attempts: Counts, since: datetime, length: timedelta) -> dict[str, l
         if group.at is not None and 0 <= (place := (group.at - begin) // step) < number:
             line[place] = group.ratio("ner").value
     return lines
+
+
+def _spark_step(length: timedelta) -> timedelta:
+    return next(step for step in (5 * _MINUTE, _HOUR, 6 * _HOUR) if length / step <= _SPARK_POINTS)
 
 
 def _heat(trunks: list[Group]) -> dict[str, Any]:
