@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from heapq import heappop, heappush
 
 from .engine_heard import Heard, Trouble
@@ -21,7 +20,7 @@ from .engine_mute import Silenced, Silences
 from .engine_trouble import Troubled
 from .engine_work import Counting, Hooking, Worker
 from .model import Change, Kind, Rule
-from .rules_fields import Json
+from .rules_fields import Json, ended_s
 
 LAG_S = 2.0
 _KEPT_GAPS_S = 3_600
@@ -87,7 +86,7 @@ class Engine:
         """
         if 0 < position <= self._known and position not in self._waited:
             return []
-        at = min(_ended(call), now)
+        at = min(ended_s(call), now)
         for hook in self._hooks:
             _give(hook, at, call)
         changes = [change for hook in self._hooks for change in hook.found()]
@@ -106,7 +105,7 @@ class Engine:
 
     def learn(self, call: Json) -> None:
         """Count a record of the past without judging: for rules that compare with it."""
-        self._take(_ended(call), call)
+        self._take(ended_s(call), call)
 
     def learned(self) -> dict[str, tuple[str, str]]:
         """Return what was learned, for ``load``: what is usual, and nothing of the last window."""
@@ -241,13 +240,3 @@ def _loaded(worker: Worker, state: tuple[str, str] | None) -> bool:
     except (KeyError, TypeError, ValueError):
         return False
     return True
-
-
-def _ended(call: Json) -> float:
-    """Return when a call is counted: when it ended, as `stores.base.ended_at` lists it."""
-    ended = call["ended_at"]
-    if ended is not None:
-        return datetime.fromisoformat(ended).timestamp()
-    times = [at for attempt in call["attempts"] for at in (attempt["began_at"], attempt["ended_at"]) if at is not None]
-    times += [call["started_at"]] if call["started_at"] is not None else []
-    return max((datetime.fromisoformat(at).timestamp() for at in times), default=0.0)

@@ -48,6 +48,8 @@ class Alerting:
 
     def look(self, group: Group, part: Part, end: int) -> Verdict:
         """Judge a group at the end of a second."""
+        if part.firing is not None and end < part.firing.known_at:
+            return Verdict(None, part.firing.known_at)
         judged = self.watch.judge(group, part, end)
         if part.firing is None and not holds(self.rule, judged, firing=False):  # nearly always
             part.over_since = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from .engine_window import Delays, Seasons, Window
@@ -15,11 +15,15 @@ SAMPLES = 3
 
 @dataclass(slots=True)
 class Firing:
-    """An alert that fires: its id, when its condition began, and whether that was told or only recorded."""
+    """An alert that fires: its id, when its condition began, and whether that was told or only recorded.
+
+    One that was told of before a crash is known to fire at ``known_at``: what is judged again before then says nothing.
+    """
 
     alert_id: str
     since: int
     told: bool
+    known_at: int = 0
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ def dump(group: Group) -> list[Any]:
             part.run,
             part.over_since,
             part.cleared_at,
-            None if part.firing is None else [part.firing.alert_id, part.firing.since, part.firing.told],
+            None if part.firing is None else list(astuple(part.firing)),
         ]
         for part in group.parts.values()
     ]

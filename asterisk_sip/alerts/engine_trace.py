@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from .engine_watch import Watch
 from .model import Kind, Rule
-from .rules_fields import Json
+from .rules_fields import Json, ended_s
 
 TRACED = frozenset(Kind) - {Kind.GAP, Kind.SINK, Kind.HOOK, Kind.BURST, Kind.SILENCE, Kind.NEW_CODE}
 """Kinds whose number follows from the records of the window alone."""
@@ -30,7 +29,7 @@ def trace(
     coming = iter(calls)
     call = next(coming, None)
     for second in seconds:
-        while call is not None and (at := datetime.fromisoformat(call["ended_at"]).timestamp()) < second:
+        while call is not None and (at := ended_s(call)) < second:
             for attempt in (None,) if rule.counted == "calls" else call["attempts"]:
                 watch.take(at, call, attempt)
             call = next(coming, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import astuple
 from typing import Any
 
 from . import engine_told
@@ -58,6 +59,8 @@ class Troubled:
             self._lasting.pop(key, None)
         lasting = [each for each in troubles.values() if each.began <= end]
         firing = self._firing.get(key)
+        if firing is not None and end < firing.known_at:
+            return []
         if firing is None:
             long = [each for each in lasting if end - each.began >= self.rule.for_s]
             return [self._fired(key, min(long, key=lambda each: each.began), end)] if long else []
@@ -94,7 +97,7 @@ class Troubled:
         """Return what lasts and what fires, as JSON."""
         known = {
             "lasting": [[each.id, each.began, each.ended, each.fields] for each in self.lasting()],
-            "firing": [[key, each.alert_id, each.since, each.told] for key, each in self._firing.items()],
+            "firing": [[key, *astuple(each)] for key, each in self._firing.items()],
         }
         return json.dumps(known)
 
@@ -108,9 +111,9 @@ class Troubled:
         """Take up an alert, unless it is known."""
         if set(change.group) == set(self.rule.group_by):
             key = tuple(change.group[name] for name in self.rule.group_by)
-            told = change.muted is None
-            self._firing.setdefault(key, Firing(change.alert_id, int(change.since.timestamp()), told))
-            self._wake(int(change.at.timestamp()) + 1)
+            known_at, told = int(change.at.timestamp()), change.muted is None
+            self._firing.setdefault(key, Firing(change.alert_id, int(change.since.timestamp()), told, known_at))
+            self._wake(known_at + 1)
 
     def stir(self) -> None:
         """Look again at all: there are few."""

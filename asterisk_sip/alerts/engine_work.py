@@ -83,10 +83,10 @@ class Counting:
         route = tuple(change.group[name] for name in grouping.route_names)
         part = self.watch.adopt(route, tuple(change.group[name] for name in grouping.result_names))
         if part is not None and part.firing is None:
-            part.firing = Firing(change.alert_id, int(change.since.timestamp()), told=change.muted is None)
-            again_at = int(change.at.timestamp()) + 1
-            self.watch.calendar.setdefault(again_at, {})[route] = None
-            self._wake(again_at)
+            known_at, told = int(change.at.timestamp()), change.muted is None
+            part.firing = Firing(change.alert_id, int(change.since.timestamp()), told, known_at)
+            self.watch.calendar.setdefault(known_at + 1, {})[route] = None
+            self._wake(known_at + 1)
 
     def stir(self) -> None:
         """Look again at what fires and was not told."""

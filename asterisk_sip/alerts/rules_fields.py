@@ -7,6 +7,7 @@ counted, an attempt's own field comes before that of its call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -71,6 +72,16 @@ def deciding(call: Json) -> Json | None:
             if attempt["disposition"] == call["disposition"] and attempt["sip"] == call["sip"]:
                 return attempt  # type: ignore[no-any-return]  # it is JSON
     return attempts[-1] if attempts else None
+
+
+def ended_s(call: Json) -> float:
+    """Return when a call is counted, in seconds since 1970: when it ended, as `stores.base.ended_at` lists it."""
+    ended = call["ended_at"]
+    if ended is not None:
+        return datetime.fromisoformat(ended).timestamp()
+    times = [at for attempt in call["attempts"] for at in (attempt["began_at"], attempt["ended_at"]) if at is not None]
+    times += [call["started_at"]] if call["started_at"] is not None else []
+    return max((datetime.fromisoformat(at).timestamp() for at in times), default=0.0)
 
 
 def _of_sip(name: str) -> Getter:
