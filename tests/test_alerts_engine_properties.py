@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -98,7 +99,10 @@ def test_live_in_any_order_within_the_lag_tells_what_looking_back_tells(
 def test_after_a_crash_the_same_is_told_and_nothing_is_told_anew(
     calls: list[dict[str, Any]], saved_after: int, crash_after: int
 ) -> None:
-    """What was told between the last save and the crash is told again under the same ids, and dropped by them."""
+    """What was told between the last save and the crash is told again under the same ids, and dropped by them.
+
+    Only which calls stand beside an end as samples may differ: those of an alert before it may still be among them.
+    """
     calls = sorted(calls, key=ended)
     saved_after, crash_after = sorted((min(saved_after, len(calls)), min(crash_after, len(calls))))
     first = Engine(RULES, ["pbx"])
@@ -115,7 +119,12 @@ def test_after_a_crash_the_same_is_told_and_nothing_is_told_anew(
     told = {change.id: change for change in [*changes, *lost]}
     anew = [change for change in run(again, rest, END) if change.id not in told]
     assert not {change.id for change in anew} & hooked
-    assert by_id([*told.values(), *anew]) == looking_back(calls, [])
+    after_all = by_id([*told.values(), *anew])
+    assert list(map(without_samples, after_all)) == list(map(without_samples, looking_back(calls, [])))
+
+
+def without_samples(change: Change) -> Change:
+    return replace(change, samples=()) if change.state == "cleared" else change
 
 
 @given(CALLS)

@@ -35,6 +35,7 @@ class Engine:
         self.time = -math.inf
         self._lag_s = lag_s
         self._judged = -1 << 62  # the last second that was
+        self._newest = -math.inf  # when the last of the records counted ended
         self._coming: list[tuple[float, str, int, int, Json]] = []  # a heap
         self._fed = 0
         self._wakes: list[int] = []  # a heap
@@ -158,6 +159,7 @@ class Engine:
         return changes
 
     def _count(self, at: float, call: Json) -> None:
+        self._newest = max(self._newest, at)
         self._take(at, call)
         self._wake(int(at) + 1)
 
@@ -175,7 +177,10 @@ class Engine:
         return [change for worker in self._workers.values() for change in worker.work(second)]
 
     def _wake(self, second: int) -> None:
+        """Judge at a second; at the next one that is not judged yet and not before what was counted already."""
         second = max(second, self._judged + 1)
+        if self._newest >= second:
+            second = math.floor(self._newest) + 1
         if second not in self._asked:
             self._asked.add(second)
             heappush(self._wakes, second)
@@ -186,7 +191,8 @@ class Engine:
         ``position`` is that of the record fed last. Those of `waiting` are to be fed again.
         """
         known = {"position": max(position, self._known), "waiting": self.waiting}
-        own = json.dumps({"time": self.time, "judged": self._judged, "wakes": sorted(self._asked), **known})
+        times = {"time": self.time, "judged": self._judged, "newest": self._newest, "wakes": sorted(self._asked)}
+        own = json.dumps({**times, **known})
         states = {name: (fingerprint(worker.rule), worker.dump()) for name, worker in self._workers.items()}
         return {"": ("", own), **states}
 
@@ -197,7 +203,7 @@ class Engine:
         """
         own = json.loads(states[""][1]) if "" in states else None
         if own is not None:
-            self.time, self._judged = float(own["time"]), int(own["judged"])
+            self.time, self._judged, self._newest = float(own["time"]), int(own["judged"]), float(own["newest"])
             self._known, self._waited = int(own["position"]), frozenset(own["waiting"])
             for second in own["wakes"]:
                 self._wake(int(second))
