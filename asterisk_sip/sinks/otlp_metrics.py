@@ -83,7 +83,7 @@ def _labelled(metric: Metric, labels: Labels) -> list[KeyValue]:
 
 def _own(own: Own, began_ns: int, now_ns: int) -> list[Message]:
     cpu = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_double=own.cpu_s)
-    memory = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_int=own.memory_bytes)
+    memory = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_int=own.memory_bytes or 0)
     return [
         Message(
             name="process.cpu.time",

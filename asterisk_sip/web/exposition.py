@@ -58,7 +58,8 @@ def _process(used: Own) -> Iterator[Family]:
         ("process_max_fds", "How many files the process may open.", used.most_files),
         ("process_start_time_seconds", "When the process began, in seconds since 1970.", used.began_at),
     ):
-        yield GaugeMetricFamily(name, about, value=value)
+        if value is not None:
+            yield GaugeMetricFamily(name, about, value=value)
 
 
 def _family(metric: Metric, numbers: Mapping[Labels, Value]) -> Family:

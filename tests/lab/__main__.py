@@ -152,8 +152,8 @@ def _tell_event(event: Message) -> None:
     channel = first(event, "DestChannel") or first(event, "Channel")
     line = (event.get("DestChanVariable") or event.get("ChanVariable") or [""])[0]
     facts = [f"{key} {first(event, key)}" for key in ("DialStatus", "Cause", "TechCause", "Response") if key in event]
-    if name in ("DialEnd", "Hangup") and ")})})=" in line:
-        facts.append(line.partition(")})})=")[2])
+    if name in ("DialEnd", "Hangup") and ",tech)})=" in line:
+        facts.append(line.partition(",tech)})=")[2])
     say(f"{name:<16} {channel:<28} {', '.join(facts)}")
 
 
