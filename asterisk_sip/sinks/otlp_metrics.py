@@ -83,18 +83,22 @@ def _labelled(metric: Metric, labels: Labels) -> list[KeyValue]:
 
 def _own(own: Own, began_ns: int, now_ns: int) -> list[Message]:
     cpu = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_double=own.cpu_s)
-    memory = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_int=own.memory_bytes or 0)
-    return [
+    told = [
         Message(
             name="process.cpu.time",
             unit="s",
             description="CPU time of this process.",
             sum=Sum(data_points=[cpu], aggregation_temporality=_SINCE_THE_START, is_monotonic=True),
         ),
-        Message(
-            name="process.memory.usage",
-            unit="By",
-            description="Resident memory of this process.",
-            sum=Sum(data_points=[memory], aggregation_temporality=_SINCE_THE_START, is_monotonic=False),
-        ),
     ]
+    if own.memory_bytes is not None:
+        memory = NumberDataPoint(start_time_unix_nano=began_ns, time_unix_nano=now_ns, as_int=own.memory_bytes)
+        told.append(
+            Message(
+                name="process.memory.usage",
+                unit="By",
+                description="Resident memory of this process.",
+                sum=Sum(data_points=[memory], aggregation_temporality=_SINCE_THE_START, is_monotonic=False),
+            )
+        )
+    return told
