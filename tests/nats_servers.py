@@ -14,9 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lab.errors import NotYetError
 from tests.lab.wait import until_blocking
 
 PROGRAM = Path(sys.executable).with_name("nats-server")
+READY_S = 60.0
+"""Three of them first agree on a leader, each word of it on the disk, which other tests use meanwhile."""
+
 PROGRAMS_S = 20.0
 
 
@@ -49,7 +53,10 @@ class NatsServer:
 
     def await_ready(self) -> None:
         """Wait until its JetStream can be used."""
-        until_blocking(self._is_ready, f"{self.name} is ready: {self.log()}", PROGRAMS_S)
+        try:
+            until_blocking(self._is_ready, f"{self.name} is ready", READY_S)
+        except NotYetError as error:
+            raise NotYetError(f"{error}: {self.log()}") from error
 
     def kill(self) -> None:
         """End it as a loss of power would."""

@@ -1,5 +1,7 @@
 """A long run beside a real Asterisk: ``python -m tests.soak [--minutes 10] [--per-second 40] [--release 22]``.
 
+``--keep FOLDER`` leaves the journal and the store there, to see why a call was told as it was; the journal costs CPU.
+
 Places a mixture of calls at a steady rate and then asks the store: every call is there once, each with the outcome and
 the code that the far end was told to give. Prints calls, CPU and memory; exit status 1 when anything is missing.
 """
@@ -41,6 +43,7 @@ EXPECTED: dict[str, tuple[str, int | None]] = {
     "hangup.21": ("failed", 403),
 }
 SETTLES_S = 60.0
+JOURNAL = '[journal]\nfolder = "journal"\nmax_total_mb = 16_384'
 
 
 def teach(lab: Lab) -> None:
@@ -50,9 +53,9 @@ def teach(lab: Lab) -> None:
     lab.phones.scripts["bob"] = Script((Reply(180), Reply(200)))
 
 
-async def soak(pbx: Asterisk, folder: Path, minutes: float, per_second: float) -> bool:
-    """Run; tell; return whether every call was recorded as it was."""
-    async with Lab(pbx) as lab, Companion(folder, pbx) as companion:
+async def soak(pbx: Asterisk, folder: Path, minutes: float, per_second: float, more: str = "") -> bool:
+    """Run; tell; return whether every call was recorded as it was. ``more`` is added to the configuration."""
+    async with Lab(pbx) as lab, Companion(folder, pbx, more) as companion:
         teach(lab)
         assert companion.pid is not None
         assert pbx.pid is not None
@@ -97,9 +100,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--per-second", type=float, default=40.0)
     parser.add_argument("--release", choices=("22", "16"), default="22")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Asterisk(PbxOptions(asked.release)) as pbx:
-        return 0 if asyncio.run(soak(pbx, Path(folder), asked.minutes, asked.per_second)) else 1
+    more = JOURNAL if asked.keep else ""
+    with tempfile.TemporaryDirectory() as passing, Asterisk(PbxOptions(asked.release)) as pbx:
+        folder = asked.keep or Path(passing)
+        return 0 if asyncio.run(soak(pbx, folder, asked.minutes, asked.per_second, more)) else 1
 
 
 if __name__ == "__main__":
