@@ -118,7 +118,7 @@ def hangup(uniqueid: str, **headers: str) -> bytes:
     return message(("Event", "Hangup"), *(usual | headers).items())
 
 
-async def eventually(condition: Callable[[], object], what: str, within_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
     """Wait for a condition; fail when it does not come."""
     try:
         async with asyncio.timeout(within_s):

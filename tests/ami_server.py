@@ -194,7 +194,7 @@ class ScriptedAmi:
 
     # What the test waits for
 
-    async def wait_until(self, condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
         """Wait for a condition on what the server saw; fail with what was seen when it does not come."""
         try:
             async with asyncio.timeout(within_s):
@@ -207,22 +207,22 @@ class ScriptedAmi:
                 f"{what} did not come within {within_s:g} s; {len(self.connections)} connections, actions: {seen}"
             ) from None
 
-    async def wait_for_login(self, count: int = 1, within_s: float = 10.0) -> Connection:
+    async def wait_for_login(self, count: int = 1, within_s: float = 60.0) -> Connection:
         """Wait until ``count`` logins were accepted in all; give the connection of the last."""
         await self.wait_until(lambda: len(self._logged_in()) >= count, f"login {count}", within_s)
         return self._logged_in()[count - 1]
 
-    async def wait_for_connection(self, count: int = 1, within_s: float = 10.0) -> Connection:
+    async def wait_for_connection(self, count: int = 1, within_s: float = 60.0) -> Connection:
         """Wait until ``count`` connections were made in all; give the last of them."""
         await self.wait_until(lambda: len(self.connections) >= count, f"connection {count}", within_s)
         return self.connections[count - 1]
 
-    async def wait_for_action(self, name: str, count: int = 1, within_s: float = 10.0) -> Action:
+    async def wait_for_action(self, name: str, count: int = 1, within_s: float = 60.0) -> Action:
         """Wait until ``count`` actions of this name were received in all; give the last of them."""
         await self.wait_until(lambda: len(self._named(name)) >= count, f"{name} {count}", within_s)
         return self._named(name)[count - 1]
 
-    async def wait_for_close(self, connection: Connection, within_s: float = 10.0) -> None:
+    async def wait_for_close(self, connection: Connection, within_s: float = 60.0) -> None:
         """Wait until a connection has ended on both sides."""
         await self.wait_until(lambda: connection.closed_at is not None, f"end of {connection.number}", within_s)
 

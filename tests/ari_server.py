@@ -131,16 +131,16 @@ class ScriptedAri:
         """What was asked for, in order."""
         return [path for path, _ in self.requests]
 
-    async def wait_for_socket(self, count: int = 1, within_s: float = 10.0) -> Socket:
+    async def wait_for_socket(self, count: int = 1, within_s: float = 60.0) -> Socket:
         """Wait until ``count`` websockets were opened in all; give the last of them."""
         await self.wait_until(lambda: len(self.sockets) >= count, f"websocket {count}", within_s)
         return self.sockets[count - 1]
 
-    async def wait_for_question(self, path: str, count: int = 1, within_s: float = 10.0) -> None:
+    async def wait_for_question(self, path: str, count: int = 1, within_s: float = 60.0) -> None:
         """Wait until ``path`` was asked for so many times."""
         await self.wait_until(lambda: self.paths.count(path) >= count, f"GET {path} {count}", within_s)
 
-    async def wait_until(self, condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
         """Wait for a condition on what the server saw."""
         try:
             async with asyncio.timeout(within_s):

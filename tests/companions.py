@@ -37,7 +37,7 @@ class Program:
             )
         return self
 
-    async def stop(self, within_s: float = 30.0) -> int:
+    async def stop(self, within_s: float = 60.0) -> int:
         """Ask it to end, as systemd does; give its exit code."""
         return await self._end(signal.SIGTERM, within_s)
 
@@ -72,7 +72,7 @@ class Program:
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
 
-    async def says(self, event: str, times: int = 1, within_s: float = 30.0) -> None:
+    async def says(self, event: str, times: int = 1, within_s: float = 60.0) -> None:
         """Wait until it logged something so many times."""
         await until(lambda: len(self.logged(event)) >= times, f"{event!r} is logged", within_s)
 

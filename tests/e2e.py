@@ -115,11 +115,11 @@ class Companion:
                 env=_environ(),
             )
         heard += self._doors
-        await until(lambda: len(self.logged("listening")) >= heard or self._ended, "the companion listens", 30)
+        await until(lambda: len(self.logged("listening")) >= heard or self._ended, "the companion listens")
         assert not self._ended, self.log.read_text()
         return self
 
-    async def stop(self, within_s: float = 15.0) -> int:
+    async def stop(self, within_s: float = 60.0) -> int:
         """Ask it to end, as systemd does; give its exit code."""
         return await self._end(signal.SIGTERM, within_s)
 
@@ -171,7 +171,7 @@ class Companion:
         rows = self._read("select until_us from listened")
         return rows[0][0] / 1e6 if rows else None
 
-    async def recorded(self, number: int, within_s: float = 30.0) -> list[Record]:
+    async def recorded(self, number: int, within_s: float = 60.0) -> list[Record]:
         """Wait until the store holds so many calls; give them all, the oldest first."""
         await until(lambda: self.count() >= number, f"{number} calls in the store, there are {self.count()}", within_s)
         return await self.calls()

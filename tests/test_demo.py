@@ -125,7 +125,7 @@ async def test_every_call_of_every_round_becomes_a_record_with_an_id_of_its_own(
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(pipeline.run())
         listening = tasks.create_task(AmiSource("demo", settings(pbx), desk.door("ami")).run())
-        await until(lambda: len(stored) >= 2 * len(expected), "two rounds recorded", 30)
+        await until(lambda: len(stored) >= 2 * len(expected), "two rounds recorded")
         listening.cancel()
         working.cancel()
     await store.close()

@@ -178,7 +178,7 @@ async def test_a_trunk_that_answers_503_is_told_in_time_signed_and_when_it_is_ov
         async with all_.companion(lab22, down, server.url) as companion:
             lab22.acme.scripts["svc"] = rejecting(486)
             async with calls_over_acme(lab22):
-                await until(lambda: companion.count() >= 10, "calls are recorded", 30)
+                await until(lambda: companion.count() >= 10, "calls are recorded")
                 lab22.acme.scripts["svc"] = rejecting(503)
                 await until(lambda: ops.has(1), "who is well is told", WINDOW_S + LATE_S)
                 all_.back_at = time.monotonic() + OUTAGE_S
@@ -189,7 +189,7 @@ async def test_a_trunk_that_answers_503_is_told_in_time_signed_and_when_it_is_ov
                 lab22.acme.scripts["svc"] = rejecting(486)
                 await until(lambda: ops.has(2), "it is told that it is over", 2 * WINDOW_S + LATE_S)
             await until(lambda: states(all_.taken)[-1:] == ["cleared"], "who was down is told too", 60)
-            await until(lambda: len(all_.paged()) == 2 and chat.has(2), "program and chat are told too", 30)
+            await until(lambda: len(all_.paged()) == 2 and chat.has(2), "program and chat are told too")
             await server.has(0)
             assert await companion.stop() == 0
     assert states(ops.posts) == states(all_.taken) == ["fired", "cleared"]

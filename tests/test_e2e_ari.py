@@ -74,7 +74,7 @@ async def test_ari_alone_ami_alone_and_both_record_the_same_calls_once(lab: Lab,
                 await scenario.play(lab, "")
                 await lab.idle()
         companions = (ami, ari, both)
-        await until(lambda: len({one.count() for one in companions}) == 1, "the same number of calls in each store", 30)
+        await until(lambda: len({one.count() for one in companions}) == 1, "the same number of calls in each store")
         found = [by_linkedid(await one.calls()) for one in companions]
         assert [one.gaps() for one in companions] == [[], [], []]
     over_ami, over_ari, over_both = found

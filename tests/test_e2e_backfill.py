@@ -84,7 +84,7 @@ async def test_what_happened_while_the_companion_was_dead_is_told(logging_pbx: A
         spanning = asyncio.create_task(lab.caller.call("trunk.initech.ring", hang_up=give_up))
         await lab.caller.in_call("trunk.initech.ring", 180)
         await companion.start()
-        await until(lambda: companion.logged("calls of the gap read from Asterisk's own log"), "the log was read", 20)
+        await until(lambda: companion.logged("calls of the gap read from Asterisk's own log"), "the log was read")
         give_up.set()
         await lab.caller.call("trunk.acme.busy")
         await asyncio.gather(slow[1], spanning)
@@ -131,11 +131,11 @@ async def test_a_link_that_was_cut_loses_no_call(logging_pbx: Asterisk, tmp_path
         await lab.caller.call("trunk.acme.busy")
         await companion.recorded(1)
         await cable.cut()
-        await until(lambda: companion.logged("not listening"), "the companion noticed", 15)
+        await until(lambda: companion.logged("not listening"), "the companion noticed")
         for _ in range(5):
             await lab.caller.call("trunk.acme.608")
         await cable.plug()
-        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
+        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again")
         await lab.caller.call("trunk.acme.busy")
         records = by_linkedid(await companion.recorded(7)).values()
         assert await companion.stop() == 0

@@ -201,7 +201,7 @@ async def test_a_silent_door_says_what_to_write(telling: tuple[Asterisk, str], t
 async def test_a_daemon_that_runs_is_not_disturbed(telling: tuple[Asterisk, str], tmp_path: Path) -> None:
     pbx, tables = telling
     async with Companion(tmp_path, pbx, tables) as companion:
-        await until(lambda: companion.listened_until() is not None, "a sign of life in the store", 15)
+        await until(lambda: companion.listened_until() is not None, "a sign of life in the store")
         said = await checked(pbx, companion.config)
         assert said.code == 0, said.out
         assert said.out.count("is taken by the running") == 2

@@ -89,7 +89,7 @@ def up_at(truth: dict[str, Truth], at: float) -> set[str]:
 async def all_stored(companion: Companion, wanted: set[str], truth: dict[str, Truth]) -> None:
     """Wait until these calls are in the store; say which are not."""
     try:
-        await until(lambda: wanted <= {*companion.linkedids()}, "every call in the store", 20)
+        await until(lambda: wanted <= {*companion.linkedids()}, "every call in the store")
     except NotYetError as error:
         missing = sorted(wanted.difference(companion.linkedids()))
         log = companion.log.read_text()
@@ -103,7 +103,7 @@ async def test_a_companion_killed_under_load_loses_no_call_and_tells_none_twice(
         calling = load(lab, 9)
         lab.acme.scripts["talklong"] = Script((Reply(180), Reply(200)), bye_after_s=14.0)
         talking = asyncio.create_task(lab.caller.call("trunk.acme.talklong"))
-        await until(lambda: companion.count() >= 4 * PER_SECOND, "many calls in the store", 30)
+        await until(lambda: companion.count() >= 4 * PER_SECOND, "many calls in the store")
         killed_at = await companion.kill()
         unheard_of = witness.counts["Hangup"] + 2 * PER_SECOND
         await until(lambda: witness.counts["Hangup"] > unheard_of, "many calls end while nobody listens")
@@ -134,12 +134,12 @@ async def test_a_companion_killed_under_load_loses_no_call_and_tells_none_twice(
 
 async def test_a_companion_killed_while_no_call_was_up_leaves_a_gap_too(pbx22: Asterisk, tmp_path: Path) -> None:
     async with Companion(tmp_path, pbx22) as companion:
-        await until(lambda: companion.listened_until() is not None, "a sign of life in the store", 20)
+        await until(lambda: companion.listened_until() is not None, "a sign of life in the store")
         lived_until = companion.listened_until()
         killed_at = await companion.kill()
         await companion.start()
         back_at = at_once(companion.logged("listening")[-1])
-        await until(lambda: ("the companion was not running", True) in companion.gaps(), "the gap is over", 20)
+        await until(lambda: ("the companion was not running", True) in companion.gaps(), "the gap is over")
         assert await companion.stop() == 0
         said = await command("gaps", "--config", str(companion.config), "--format", "json")
     [gap, _] = [json.loads(line) for line in said.out.splitlines()]
@@ -154,16 +154,16 @@ async def test_a_companion_that_is_asked_to_end_under_load_writes_what_it_knows(
 ) -> None:
     async with Lab(pbx22) as lab, Witness(pbx22) as witness, Companion(tmp_path, pbx22) as companion:
         calling = load(lab, 6)
-        await until(lambda: companion.count() >= 2 * PER_SECOND, "many calls in the store", 30)
+        await until(lambda: companion.count() >= 2 * PER_SECOND, "many calls in the store")
         asked_at = time.time()
-        assert await companion.stop(within_s=10) == 0
+        assert await companion.stop() == 0
         in_store = {*companion.linkedids()}
         await companion.start()
         await calling
         truth = await witness.quiet()
         during = up_at(truth, asked_at)
         await all_stored(companion, during, truth)
-        assert await companion.stop(within_s=10) == 0
+        assert await companion.stop() == 0
         records = by_linkedid(await companion.calls())
     before = ended_before(truth, asked_at - ON_THE_WAY_S)
     assert len(before) > PER_SECOND
@@ -184,14 +184,14 @@ async def test_a_link_cut_under_load_leaves_a_gap_and_tells_no_call_twice(pbx22:
         companion.config.write_text(text.replace(f"port = {pbx22.ports.ami}", f"port = {cable.port}"))
         async with companion:
             calling = load(lab, 4 + CUT_S + 4, CUT_PER_SECOND)
-            await until(lambda: companion.count() >= 2 * CUT_PER_SECOND, "many calls in the store", 30)
+            await until(lambda: companion.count() >= 2 * CUT_PER_SECOND, "many calls in the store")
             cut_at = time.time()
             await cable.cut()
-            await until(lambda: companion.logged("not listening"), "the companion noticed", 15)
+            await until(lambda: companion.logged("not listening"), "the companion noticed")
             unheard_of = witness.counts["Hangup"] + CUT_S * CUT_PER_SECOND
             await until(lambda: witness.counts["Hangup"] > unheard_of, "many calls end unheard", 60)
             await cable.plug()
-            await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
+            await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again")
             back_at = at_once(companion.logged("listening")[-1])
             await calling
             truth = await witness.quiet()
@@ -219,7 +219,7 @@ async def test_a_pbx_that_crashes_leaves_partial_records_and_is_heard_again(own_
     async with Companion(tmp_path, own_pbx, IMPATIENT) as companion:
         async with Lab(own_pbx) as lab, Witness(own_pbx) as witness:
             calling = load(lab, 20)
-            await until(lambda: companion.count() >= 2 * PER_SECOND, "many calls in the store", 30)
+            await until(lambda: companion.count() >= 2 * PER_SECOND, "many calls in the store")
             own_pbx.kill()
             crashed_at = time.time()
             await until(lambda: witness.closed, "the witness noticed")
@@ -229,7 +229,7 @@ async def test_a_pbx_that_crashes_leaves_partial_records_and_is_heard_again(own_
         await asyncio.sleep(0)  # asyncio closes sockets one round after it was asked to
         own_pbx.stop()
         own_pbx.start()
-        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
+        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again")
         async with Lab(own_pbx) as lab, Witness(own_pbx) as witness:
             await load(lab, 1)
             later = await witness.quiet()
@@ -252,11 +252,11 @@ async def test_a_pbx_that_hangs_is_noticed_and_told_once(own_pbx: Asterisk, tmp_
     async with Companion(tmp_path, own_pbx, timers) as companion:
         own_pbx.freeze()
         try:
-            await until(lambda: companion.logged("not listening"), "the companion noticed", 15)
-            await until(lambda: connections(own_pbx) >= 4, "it tries again and again", 30)
+            await until(lambda: companion.logged("not listening"), "the companion noticed")
+            await until(lambda: connections(own_pbx) >= 4, "it tries again and again")
         finally:
             own_pbx.freeze(frozen=False)
-        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again", 20)
+        await until(lambda: len(companion.logged("listening")) == 2, "the companion listens again")
         async with Lab(own_pbx) as lab:
             await lab.caller.call("486")
         [record] = await companion.recorded(1)

@@ -133,7 +133,7 @@ async def test_the_leader_and_the_database_killed_under_load_every_record_is_the
             await store.write(batch)
             couriers.wake()
             if number == count // 2:
-                await until(lambda: courier.progress.delivered >= 1_000, "records are on their way", 30)
+                await until(lambda: courier.progress.delivered >= 1_000, "records are on their way")
                 leader = await asyncio.to_thread(cluster.leader_of, "asterisk-sip")
                 leader.kill()
         await asyncio.to_thread(database_server.kill)
@@ -171,11 +171,11 @@ async def test_a_collector_killed_and_a_message_that_is_no_record(tmp_path: Path
         program = collector(tmp_path / "far", servers, 'path = "fleet.db"')
         for _ in range(3):  # it is killed at once, whatever it does just then
             await program.start()
-            await until(lambda: program.log.exists() and (tmp_path / "far" / "fleet.db").exists(), "it runs", 30)
+            await until(lambda: program.log.exists() and (tmp_path / "far" / "fleet.db").exists(), "it runs")
             await program.kill()
         async with program:
             letters = tmp_path / "far" / "dead" / "store.jsonl"
-            await until(letters.exists, "what is no record is put aside", 30)
+            await until(letters.exists, "what is no record is put aside")
             await program.says("collecting")
             fleet = SqliteStore(tmp_path / "far" / "fleet.db", readonly=True)
             await fleet.open()

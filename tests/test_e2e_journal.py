@@ -65,9 +65,9 @@ async def test_after_a_kill_the_journal_gives_the_records_of_the_store(lab: Lab,
         await lab.idle()
         await companion.recorded(len(EXTENS))
         await in_the_journal(folder, len(EXTENS))
-        await until(lambda: companion.in_flight() == 0, "the calls before forgotten", 10)
+        await until(lambda: companion.in_flight() == 0, "the calls before forgotten")
         talking = asyncio.create_task(lab.caller.call("trunk.acme.ring.60", cancel_on=180, cancel_after_s=6.0))
-        await until(lambda: companion.in_flight() == 1, "the call remembered", 10)
+        await until(lambda: companion.in_flight() == 1, "the call remembered")
         await companion.kill()
         await companion.start()
         await talking

@@ -33,7 +33,7 @@ def needed(path: str, package: str) -> None:
     pytest.skip(reason)
 
 
-async def comes(site: Site, condition: Callable[[Any], bool], what: str, within_s: float = 30.0) -> Any:
+async def comes(site: Site, condition: Callable[[Any], bool], what: str, within_s: float = 60.0) -> Any:
     """Wait until /readyz tells something; give all it tells."""
     told: Any = None
     try:

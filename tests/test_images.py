@@ -163,7 +163,7 @@ def test_the_fleet_collects_what_its_companion_publishes(companion: Image, tmp_p
             pod.start(name, nats_of(companion, services[name]["command"], keys, address, tmp_path / name))
         secret = (keys / "fleet" / "ami.secret").read_text().strip()
         pod.start("recording", replace(of("fleet-companion"), command=("python", "-c", RECORDING, secret)))
-        until_blocking(lambda: pod.said("recording"), "the recording is served", 30)
+        until_blocking(lambda: pod.said("recording"), "the recording is served")
         ami = {"ASTERISK_SIP__PBX__0__AMI__PORT": pod.said("recording"), "ASTERISK_SIP__PBX__0__AMI__USERNAME": "demo"}
         pod.start("fleet-companion", of("fleet-companion", **ami))
         config = keys / "collector" / "asterisk-sip.toml"

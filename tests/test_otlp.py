@@ -183,11 +183,11 @@ async def test_a_run_is_told_whole_although_the_receiver_was_down_for_a_while(tm
         config = f'\n[otlp]\nendpoint = "{receiver.url}"\nwants = ["failure", "answered", "gap"]\ninterval_s = 1.0\n'
         delivery_config = "\n[delivery]\nretry_min_s = 0.05\nretry_max_s = 0.2\n"
         async with played(tmp_path, config + delivery_config, ASTERISK_SIP_OTLP_CREDENTIAL=CREDENTIAL) as site:
-            await until(lambda: receiver.refused["logs"] >= 2 and receiver.refused["metrics"] >= 2, "it tries", 30)
+            await until(lambda: receiver.refused["logs"] >= 2 and receiver.refused["metrics"] >= 2, "it tries")
             assert len(site.program.logged("metrics are not taken; they are sent again next time")) == 1
             receiver.refuse.clear()
-            await until(lambda: len(receiver.logs) >= 80, "the calls come", 30)
-            await until(lambda: "asterisk_sip_calls" in receiver.metrics, "the metrics come", 30)
+            await until(lambda: len(receiver.logs) >= 80, "the calls come")
+            await until(lambda: "asterisk_sip_calls" in receiver.metrics, "the metrics come")
             assert await site.program.stop() == 0
         calls = receiver.metrics["asterisk_sip_calls"].sum.data_points
     ids = [each.trace_id for each in receiver.logs if each.event_name == "asterisk_sip.call"]

@@ -226,7 +226,7 @@ async def test_the_permissions_of_the_pages_are_enough_and_fewer_are_told() -> N
 
         link = NatsSettings(servers.addresses, user="both", password="p")
         collecting = asyncio.create_task(NatsSource(CollectorSettings(link), take).run())
-        await until(lambda: taken, "it is collected", 10)
+        await until(lambda: taken, "it is collected")
         collecting.cancel()
         await asyncio.gather(collecting, return_exceptions=True)
         assert taken == [failed(1).id]

@@ -90,7 +90,7 @@ async def test_a_sink_of_another_package_is_served_as_ours_are(installed: Path, 
     async with webhook_target(index.answer) as target, calls_coming(100) as pbx:
         config = PBX.format(port=pbx.port) + told.replace("http://127.0.0.1:9200", target.url.partition("/calls")[0])
         async with Program(tmp_path, config, **environ) as companion:
-            await until(lambda: len(index.documents) >= 50, "documents come", 30)
+            await until(lambda: len(index.documents) >= 50, "documents come")
             await pbx.quiet()
             assert await companion.stop() == 0
     with closing(sqlite3.connect(tmp_path / "asterisk-sip.db")) as database:
@@ -106,4 +106,4 @@ async def test_a_sink_that_nobody_installed_is_told(tmp_path: Path) -> None:
     _, told = shown("toml")
     program = Program(tmp_path, PBX.format(port=1) + told, ASTERISK_SIP_AMI_SECRET=SECRET)
     async with program:
-        await until(lambda: "no package adds 'opensearch'" in program.log.read_text(), "it says so", 30)
+        await until(lambda: "no package adds 'opensearch'" in program.log.read_text(), "it says so")

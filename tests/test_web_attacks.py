@@ -150,8 +150,8 @@ async def test_a_reader_of_the_stream_who_does_not_read_on_loses_its_place(
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         slow.sendall(b"GET /api/v1/stream?after=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         readers = site.app[live.READERS]
-        await until(lambda: bool(readers.sending), "the stream is sent", 10)
-        await until(lambda: not readers.sending, "the stream is ended", 20)
+        await until(lambda: bool(readers.sending), "the stream is sent")
+        await until(lambda: not readers.sending, "the stream is ended")
 
 
 async def test_one_reader_cannot_take_all_streams(site: Site) -> None:

@@ -60,7 +60,7 @@ async def measure(folder: Path) -> str:
             with log.open("wb") as stderr:
                 daemon = await asyncio.create_subprocess_exec(*command, stderr=stderr, env=environ)
             try:
-                await until(lambda: "listening" in log.read_text(), "the daemon to listen", 30)
+                await until(lambda: "listening" in log.read_text(), "the daemon to listen")
                 return await _calls(lab, daemon.pid, folder / "live.db")
             finally:
                 daemon.terminate()

@@ -20,7 +20,7 @@ from tests.lab.options import PbxOptions, Ports, own_address
 from tests.lab.wait import until_blocking
 
 START_WITHIN_S = 60.0
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 30.0
 OWN_DIR = re.compile(r"asterisk-lab-(\d+)-[0-9a-f]+$")
 
 
@@ -143,7 +143,7 @@ class Asterisk:
     def cli(self, command: str) -> str:
         """Run a command of the Asterisk console and give what it prints."""
         argv = ["chroot", str(self.root), "asterisk", "-C", f"{self._etc}/asterisk.conf", "-rx", command]
-        return subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=20, check=True).stdout
+        return subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=60, check=True).stdout
 
     def rewrite(self, name: str, old: str, new: str) -> None:
         """Change a configuration file of this PBX; reload with ``cli('... reload')``."""

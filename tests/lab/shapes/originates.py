@@ -33,7 +33,7 @@ def filed(*lines: str, calls: int) -> Play:
         await until(
             lambda: sum(call.final is not None for call in lab.acme.calls) >= calls, "the call file is called", 30
         )
-        await until(lambda: not list((spool / "outgoing").iterdir()), "the call file is gone", 30)
+        await until(lambda: not list((spool / "outgoing").iterdir()), "the call file is gone")
 
     return play
 
