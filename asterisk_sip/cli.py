@@ -6,7 +6,7 @@ import sys
 
 from cyclopts import App
 
-from asterisk_sip.errors import AsteriskSipError, ConfigError
+from asterisk_sip.errors import AsteriskSipError, CommandError, ConfigError
 
 app = App(
     name="asterisk-sip",
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except AsteriskSipError as error:
         sys.stderr.write(f"asterisk-sip: {error}\n")
-        return 1
+        return 2 if isinstance(error, CommandError) else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from asterisk_sip.cli_store import ConfigPath, moment, opened
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.cli_store import MOST, ConfigPath, moment, opened, within
+from asterisk_sip.errors import AsteriskSipError, CommandError
 
 if TYPE_CHECKING:
     from asterisk_sip.alerts.engine_past import Backtest
@@ -87,9 +87,10 @@ def history(
     from asterisk_sip.stores.alert_book import entry_json
 
     begin = moment("--since", since)
+    within("--limit", limit, 1, MOST)
 
     async def read(book: AlertBook) -> list[Entry]:
-        return await book.history(begin, rule, max(1, limit))
+        return await book.history(begin, rule, limit)
 
     found = asyncio.run(_with_book(_loaded(config), read))
     if format_ == "json":
@@ -191,7 +192,7 @@ def silence(
         raise AsteriskSipError(f"no alert is called {name!r}; there are: {_names(loaded)}")
     now = datetime.now(UTC)
     until = now + timedelta(seconds=_length("--for", for_))
-    entry = Silence(secrets.token_hex(8), name, now, until, _line("--why", why), _line("--by", by or getpass.getuser()))
+    entry = Silence(secrets.token_hex(8), name, now, until, _line("--why", why), _line("--by", by or _me()))
     asyncio.run(_with_book(loaded, lambda book: book.silence(entry), write=True))
     sys.stdout.write(f"{name} is silent until {until.astimezone():%d %b %H:%M}.\n")
 
@@ -228,7 +229,7 @@ def acknowledge(alert: str, *, why: str | None = None, config: ConfigPath = None
     by
         Who has; the user of this terminal, if it is not given.
     """
-    who, note = _line("--by", by or getpass.getuser()), None if why is None else _line("--why", why)
+    who, note = _line("--by", by or _me()), None if why is None else _line("--why", why)
 
     async def note_it(book: AlertBook) -> str | None:
         entry = await book.alert(alert)
@@ -278,6 +279,14 @@ def _rule(config: Config, name: str) -> Rule:
     raise AsteriskSipError(f"no alert is called {name!r}; there are: {_names(config)}")
 
 
+def _me() -> str:
+    """Return who works at this terminal; the user of a container may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def _names(config: Config) -> str:
     return ", ".join(alert.name for alert in config.alerts) or "none: see docs/alerts.md"
 
@@ -318,11 +327,11 @@ def _length(option: str, text: str) -> int:
     match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
     seconds = int(match[1]) * _UNITS_S[match[2]] if match else 0
     if not 0 < seconds <= _LONGEST_S:
-        raise AsteriskSipError(f"{option} {text!r} is no length of time; give 30m, 2h or 1d")
+        raise CommandError(f"{option} {text!r} is no length of time; give 30m, 2h or 1d")
     return seconds
 
 
 def _line(option: str, text: str) -> str:
     if not text.strip() or len(text) > _LONGEST_LINE or not text.isprintable():
-        raise AsteriskSipError(f"{option} must be one line of text, {_LONGEST_LINE} characters at most")
+        raise CommandError(f"{option} must be one line of text, {_LONGEST_LINE} characters at most")
     return text.strip()

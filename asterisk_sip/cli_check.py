@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from asterisk_sip.cli_store import within
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
     from asterisk_sip.check import Doors, Remark, Report
     from asterisk_sip.config import Config, PbxConfig
+
+LONGEST_S = 3_600.0
 
 _RUNNING = timedelta(seconds=20)
 """A daemon leaves a sign of life in the store every few seconds while it listens."""
@@ -45,6 +48,7 @@ def check(
     from asterisk_sip import config as configuration
     from asterisk_sip import daemon_log, render
 
+    within("--wait", wait, 0.0, LONGEST_S)
     loaded = configuration.load(config)
     daemon_log.set_up_log(loaded.log)
     reports = [asyncio.run(_look_at(loaded, pbx, wait)) for pbx in loaded.pbx]

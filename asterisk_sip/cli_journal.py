@@ -14,7 +14,8 @@ from cyclopts import Parameter
 
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.cli_replay import Patterns
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.cli_store import folder_made
+from asterisk_sip.errors import AsteriskSipError, CommandError
 from asterisk_sip.render_plain import plain
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def record(
     from asterisk_sip import daemon, daemon_capture, daemon_log
 
     if for_ is not None and not 0 < for_ < FOR_EVER_S:
-        raise AsteriskSipError("--for must be more than 0 seconds, and less than a year")
+        raise CommandError("--for must be more than 0 seconds, and less than a year")
     loaded = configuration.load(config)
     daemon_log.set_up_log(loaded.log.model_copy(update={"level": "error"}))
 
@@ -115,11 +116,11 @@ def export_case(
     patterns = [*(trunk or []), *_trunks_of(config)]
     rules = tuple(TrunkRule(None, (pattern,)) for pattern in patterns)
     found = excerpt.find(journal, linkedid, Surroundings(pbx or excerpt.PBX, trunks=rules), pbx)
-    out.mkdir(parents=True, exist_ok=True)
+    folder_made(out)
 
     def judge(content: bytes, suffix: str) -> list[CallRecord]:
         path = out / f".excerpt{suffix}"
-        path.write_bytes(content)
+        _write({path: content})
         try:
             return list(Replay(Surroundings(excerpt.PBX, trunks=rules)).read([path]))
         finally:

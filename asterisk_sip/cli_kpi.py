@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, moment, opened, store_place
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.cli_store import MOST, ConfigPath, StorePath, moment, opened, store_place, within
+from asterisk_sip.errors import CommandError
 
 if TYPE_CHECKING:
     from asterisk_sip.stores.numbers import Numbers, NumbersQuery
@@ -67,7 +67,7 @@ def kpi(
     from asterisk_sip.render_gaps import told_completeness
     from asterisk_sip.stores.numbers import NumbersQuery
 
-    length = _step(step)
+    length, least = _step(step), within("--min", least, 1, MOST)
     begin, end = moment("--since", since) or datetime.now(UTC), moment("--until", until) or datetime.now(UTC)
     if length is not None:
         begin -= (begin - datetime.min.replace(tzinfo=UTC)) % length
@@ -91,7 +91,7 @@ async def _numbers(place: StorePlace, query: NumbersQuery) -> Numbers:
     try:
         return await numbers(store, query)
     except ValueError as error:
-        raise AsteriskSipError(str(error)) from error
+        raise CommandError(str(error)) from error
     finally:
         await store.close()
 
@@ -101,5 +101,5 @@ def _step(text: str | None) -> timedelta | None:
         return None
     match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
     if match is None:
-        raise AsteriskSipError(f"--step {text!r} is no length of time; give 15m, 1h or 1d")
+        raise CommandError(f"--step {text!r} is no length of time; give 15m, 1h or 1d")
     return timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])

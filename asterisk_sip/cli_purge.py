@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from asterisk_sip.cli_store import DEFAULT_STORE, ConfigPath, StorePath
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.errors import AsteriskSipError, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def _wanted(number: str, region: str | None, config: Config | None) -> Wanted:
 
     digits = re.sub(r"[^0-9]", "", number)
     if len(digits) < LEAST_DIGITS or re.search(r"[^0-9+ ()./-]", number):
-        raise AsteriskSipError(f"--number {number!r} must be a telephone number of {LEAST_DIGITS} digits or more")
+        raise CommandError(f"--number {number!r} must be a telephone number of {LEAST_DIGITS} digits or more")
     home = region or (config.privacy.region if config is not None else None)
     spellings = [digits]
     if home is None:
@@ -90,7 +90,7 @@ def _wanted(number: str, region: str | None, config: Config | None) -> Wanted:
         try:
             spellings = Plan(home).spellings(number.strip())
         except ValueError as error:
-            raise AsteriskSipError(f"--region {error}") from error
+            raise CommandError(f"--region {error}") from error
     _say(f"Looking for {', '.join(spellings)}.")
     if config is not None and config.privacy.numbers == "masked":
         _say("Masked numbers look alike: records written with stars cannot be told apart, and are not found.")

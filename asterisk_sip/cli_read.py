@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, call_query, opened, store_place
+from asterisk_sip.cli_store import MOST, ConfigPath, StorePath, call_query, opened, store_place, within
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def calls(
     format_
         table: for a person. json: one whole record a line. csv: for a spreadsheet.
     """
-    limit = _at_least(1, "--limit", limit)
     asked = (since, until, code, class_, trunk, outcome, number, pbx)
     query = call_query(*asked, limit=limit, fault=fault, country=country)
     place = store_place(config, store)
@@ -113,7 +112,7 @@ def tail(
         table: for a person. json: one whole record a line.
     """
     place = store_place(config, store)
-    _at_least(0, "--lines", lines)
+    within("--lines", lines, 0, MOST)
     try:
         asyncio.run(_tail(place, lines, follow, format_))
     except KeyboardInterrupt:
@@ -274,9 +273,3 @@ def _overrides(config: Path | None) -> list[dict[str, Any]]:
 
 def _may_hold(rule: dict[str, Any], trunk: str, code: int | None) -> bool:
     return (rule["trunk"] is None or fnmatchcase(trunk, rule["trunk"])) and rule["code"] in (None, code)
-
-
-def _at_least(least: int, option: str, value: int) -> int:
-    if value < least:
-        raise AsteriskSipError(f"{option} must be at least {least}, not {value}")
-    return value

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from asterisk_sip.cli_store import folder_made
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
     store
         The database to write to.
     """
-    store.parent.mkdir(parents=True, exist_ok=True)
+    folder_made(store.parent)
     asyncio.run(_one_error(_demo(store.absolute(), str(store))))
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.errors import AsteriskSipError, CommandError
 
 if TYPE_CHECKING:
     from asterisk_sip.stores.base import CallQuery, Store
     from asterisk_sip.stores.place import StorePlace
 
+Number = TypeVar("Number", int, float)
+
 DEFAULT_STORE = Path("asterisk-sip.db")
+
+MOST = 10_000_000
+"""So many calls can be asked for at once."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -45,7 +50,7 @@ def moment(option: str, text: str | None) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         hint = "give 30m, 1h, 2d, or a time such as 2026-11-05T14:00"
-        raise AsteriskSipError(f"{option} {text!r} is no time; {hint}") from None
+        raise CommandError(f"{option} {text!r} is no time; {hint}") from None
 
 
 def call_query(  # noqa: PLR0917  # the options, in the order of the help
@@ -62,13 +67,13 @@ def call_query(  # noqa: PLR0917  # the options, in the order of the help
     fault: str | None = None,
     country: str | None = None,
 ) -> CallQuery:
-    """Return which calls are meant by the options of the verbs that list them. Raises AsteriskSipError."""
+    """Return which calls are meant by the options of the verbs that list them. Raises CommandError."""
     from asterisk_sip.stores.base import CallQuery
 
     return CallQuery(
         since=moment("--since", since),
         until=moment("--until", until),
-        code=code,
+        code=None if code is None else within("--code", code, 100, 699),
         sip_class=_class(class_),
         trunk=trunk,
         outcome=outcome,
@@ -76,8 +81,23 @@ def call_query(  # noqa: PLR0917  # the options, in the order of the help
         pbx=pbx,
         fault=fault,
         country=_country(country),
-        limit=limit,
+        limit=within("--limit", limit, 1, MOST),
     )
+
+
+def within(option: str, value: Number, least: Number, most: Number) -> Number:
+    """Return a number that an option may have. Raises CommandError."""
+    if not least <= value <= most:  # nor is what is no number
+        raise CommandError(f"{option} must be {least:,} to {most:,}, not {value:,}")
+    return value
+
+
+def folder_made(path: Path) -> None:
+    """Make a folder, if it is not there. Raises AsteriskSipError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AsteriskSipError(f"{path}: {error.strerror or error}") from error
 
 
 async def opened(place: StorePlace) -> Store:
@@ -104,7 +124,7 @@ def _country(text: str | None) -> str | None:
     try:
         return calling_code(text)
     except ValueError as error:
-        raise AsteriskSipError(f"--country {error}") from None
+        raise CommandError(f"--country {error}") from None
 
 
 def _class(text: str | None) -> int | None:
@@ -112,5 +132,5 @@ def _class(text: str | None) -> int | None:
         return None
     match = re.fullmatch(r"([1-6])(?:xx)?", text.lower())
     if match is None:
-        raise AsteriskSipError(f"--class {text!r} is no class of SIP status; give 1 to 6, or 1xx to 6xx")
+        raise CommandError(f"--class {text!r} is no class of SIP status; give 1 to 6, or 1xx to 6xx")
     return int(match[1])

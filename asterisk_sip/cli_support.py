@@ -12,7 +12,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from asterisk_sip.cli_store import within
 from asterisk_sip.errors import ConfigError
+
+MOST_MINUTES = 525_600.0
 
 
 def support_bundle(
@@ -39,6 +42,7 @@ def support_bundle(
     from asterisk_sip import support_bundle as bundles
     from asterisk_sip.support_scrub import Scrub, secrets_in
 
+    within("--minutes", minutes, 0.0, MOST_MINUTES)
     try:
         loaded = configuration.load(config)
     except ConfigError:

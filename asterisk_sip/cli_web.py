@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import ConfigPath, StorePath, store_place
-from asterisk_sip.errors import ConfigError
+from asterisk_sip.cli_store import ConfigPath, StorePath, opened, store_place
+from asterisk_sip.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from asterisk_sip.config_web import WebConfig
+    from asterisk_sip.stores.place import StorePlace
 
 
 def web(
@@ -45,7 +47,16 @@ def web(
     place = store_place(config, store)
     ledger = None if config is None else ledger_of(configuration.load(config, secrets=("store",)))
     daemon_log.set_up_log(LogConfig())
+    asyncio.run(_look(place))
     asyncio.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked), ledger=ledger))
+
+
+async def _look(place: StorePlace) -> None:
+    """Say so when the store cannot be read as it is: the pages wait for it, as for one that is down for a while."""
+    try:
+        await (await opened(place)).close()
+    except StoreError as error:
+        sys.stderr.write(f"asterisk-sip: {error}\n")
 
 
 def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig:
@@ -53,6 +64,7 @@ def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig
     from pydantic import ValidationError
 
     from asterisk_sip import config as configuration
+    from asterisk_sip.config_faults import reason_of
     from asterisk_sip.config_web import WebConfig
 
     told = WebConfig() if config is None else configuration.load(config, secrets=("store",)).web
@@ -60,5 +72,5 @@ def _asked(config: Path | None, host: str | None, port: int | None) -> WebConfig
     try:
         return WebConfig.model_validate({**told.model_dump(), **options})
     except ValidationError as error:
-        faults = [(f"--{fault['loc'][0]}", fault["msg"]) for fault in error.errors(include_input=False)]
+        faults = [(f"--{fault['loc'][0]}", reason_of(fault)) for fault in error.errors(include_input=False)]
         raise ConfigError("the command", faults) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +29,7 @@ class PrivacyConfig(Section):
     numbers: Literal["full", "masked", "pseudonymised"] = "full"
     short_digits: int = Field(5, ge=3, le=9)
     masked_digits: int = Field(4, ge=1, le=15)
-    region: Annotated[str | None, Field(pattern=r"^[A-Z]{2}$", validate_default=True)] = None
+    region: Annotated[str | None, Field(validate_default=True)] = None
     key: Annotated[Secret | None, Derived()] = None
     key_file: FilePath | None = None
 
@@ -37,6 +38,8 @@ class PrivacyConfig(Section):
     def _a_home(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("numbers") == "pseudonymised":
             raise ValueError('is needed: where national numbers are at home, such as "DE"')
+        if value is not None and not re.fullmatch("[A-Z]{2}", value):
+            raise ValueError('must be the two capital letters of a country, such as "DE"')
         return value
 
     @field_validator("key_file")

@@ -107,10 +107,8 @@ def _with(old: Config, new: Config, names: set[str]) -> Config:
     values: dict[str, Any] = {}
     for name in names:
         table, _, key = name.partition(".")
-        values[table] = getattr(new, table)
-        if key:
-            before = values.get(table, getattr(old, table))
-            values[table] = before.model_copy(update={key: getattr(getattr(new, table), key)})
+        before, after = values.get(table, getattr(old, table)), getattr(new, table)
+        values[table] = before.model_copy(update={key: getattr(after, key)}) if key else after
     return old.model_copy(update=values)
 
 

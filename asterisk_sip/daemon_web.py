@@ -18,7 +18,7 @@ from asterisk_sip.daemon_access import TAKEN, Certificate, certificate, gate_of,
 from asterisk_sip.daemon_reload import Prepare
 from asterisk_sip.errors import ConfigError, LinkLostError
 from asterisk_sip.retry import Backoff
-from asterisk_sip.sources.keeper import address_had
+from asterisk_sip.sources.keeper import address_had, os_words
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.web.access import Gate
 from asterisk_sip.web.app import application
@@ -95,7 +95,7 @@ async def serve(
             app = application(shelf, gate, program, ledger, demo=demo, with_metrics=config.metrics)
             return await listen(app, host, port, tls)
         except OSError as error:
-            raise LinkLostError(f"{host}:{port}: {error.strerror or error}") from error
+            raise LinkLostError(f"{host}:{port}: {os_words(error)}") from error
 
     told = log.bind(part="web")
     runner = await address_had(bind, lambda _reason: None, told, Backoff(_RETRY_MIN_S, _RETRY_MAX_S))

@@ -17,6 +17,9 @@ from asterisk_sip.stores.base import Gap
 COMPANION, INBOX = "companion", "inbox"
 """Sources of gaps that are no doors: we did not run; more was heard than could be worked on."""
 
+UNHEARD_S = 5.0
+"""A PBX that nothing has told of for so long since we began is not heard: also before it ever was."""
+
 BURST_S = 5.0
 """Messages lost within so many seconds of each other are one gap."""
 
@@ -24,13 +27,16 @@ BURST_S = 5.0
 class Listening:
     """Keeps the gaps of one PBX. ``telling`` are the doors that tell of its calls by themselves.
 
-    ``lasting`` are gaps that an earlier run left open: each ends when its door is heard again. Every method returns the
-    rows to write; times are seconds since 1970. Counted since it was made: ``outages`` and ``lost_messages`` by door,
-    ``begun`` gaps by source and whether they are blind.
+    ``lasting`` are gaps that an earlier run left open: each ends when its door is heard again. ``began_at`` is when we
+    began to listen. Every method returns the rows to write; times are seconds since 1970. Counted since it was made:
+    ``outages`` and ``lost_messages`` by door, ``begun`` gaps by source and whether they are blind.
     """
 
-    def __init__(self, pbx: str, telling: Iterable[str], lasting: Iterable[Gap] = ()) -> None:
+    def __init__(
+        self, pbx: str, telling: Iterable[str], lasting: Iterable[Gap] = (), began_at: float | None = None
+    ) -> None:
         self._pbx = pbx
+        self._began_at = began_at  # None as soon as it is known what became of that
         self._telling = frozenset(telling)
         self._up: set[str] = set()
         self._lasting: dict[str, Gap] = {gap.source: gap for gap in lasting}
@@ -103,13 +109,22 @@ class Listening:
         return [] if burst is not None else [gap]
 
     def tick(self, now: float) -> list[Gap]:
-        """Return the bursts of lost messages that are over."""
+        """Return the bursts of lost messages that are over, and the gap of a PBX that was not heard from the start."""
         over = [door for door, (_, _, last) in self._bursts.items() if now - last > BURST_S]
-        rows = []
+        rows = self._never_heard(now)
         for door in over:
             gap, total, last = self._bursts.pop(door)
             rows.append(replace(gap, ended_at=_utc(last), reason=f"{total} {gap.reason}"))
         return rows
+
+    def _never_heard(self, now: float) -> list[Gap]:
+        began_at = self._began_at
+        if began_at is not None and now - began_at < UNHEARD_S:
+            return []
+        self._began_at = None
+        if began_at is None or not self.blind or any(gap.blind for gap in self._lasting.values()):
+            return []
+        return [self._begin(COMPANION, began_at, "nothing was heard since the companion began", blind=True)]
 
     def _begin(self, source: str, at: float, reason: str, *, blind: bool = True) -> Gap:
         gap = self._lasting[source] = self._gap(source, source, at, reason, blind=blind)

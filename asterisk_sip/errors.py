@@ -16,6 +16,10 @@ class ConfigError(AsteriskSipError):
         super().__init__(f"{source}: {count}\n{lines}")
 
 
+class CommandError(AsteriskSipError):
+    """The command line asks for what cannot be: an option has a value that it does not take."""
+
+
 class SourceError(AsteriskSipError):
     """A door to Asterisk (AMI, ARI, AGI, HEP, a recording) does not give events."""
 

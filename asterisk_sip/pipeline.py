@@ -23,7 +23,7 @@ from asterisk_sip.desk_gaps import Listening
 from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline_clock import Clocks
 from asterisk_sip.retry import Backoff
-from asterisk_sip.stores.base import Batch, OpenCall, Store
+from asterisk_sip.stores.base import Batch, Gap, OpenCall, Store
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Pipeline:
         telling = tuple(door for door in doors if door in STRUCTURE) or doors
         now = datetime.fromtimestamp(self.clock(), UTC)
         lasting = [gap for gap in await self.store.gaps(now, now + timedelta(seconds=1), pbx) if gap.ended_at is None]
-        listening = Listening(pbx, telling, lasting)
+        listening = Listening(pbx, telling, lasting, now.timestamp())
         remembered = await self.store.open_calls(pbx)
         last = [open_call.seen_at for open_call in remembered]
         last += filter(None, [await self.store.listened_until(pbx)])
@@ -134,10 +134,7 @@ class Pipeline:
         heard_at = 0.0
         for item in items:
             if isinstance(item, NEWS):
-                gaps = desk.take(item)
-                if gaps:
-                    self._waiting.gaps += gaps
-                    self._flush.set()
+                self._take_gaps(desk.take(item))
             elif isinstance(item, Filled):
                 if backfill is not None:
                     for event in backfill.take(item):
@@ -166,6 +163,11 @@ class Pipeline:
         self._bound()
         self._flush.set()
 
+    def _take_gaps(self, gaps: list[Gap]) -> None:
+        if gaps:
+            self._waiting.gaps += gaps
+            self._flush.set()
+
     def _bound(self) -> None:
         """Give up what waits for the store beyond its bound: the oldest records, and the latest ends of saved calls.
 
@@ -187,7 +189,7 @@ class Pipeline:
                 save_at = ticks + LOOK_FOR_UNSAVED_S
                 self._save_open(now, SAVE_EVERY_S)
             for desk in self.desks:
-                self._waiting.gaps += desk.listening.tick(now)
+                self._take_gaps(desk.listening.tick(now))
                 clocks.pbx(desk.pbx, desk.clock_ahead_s)
                 settled = desk.board.due(ticks)
                 if settled:

@@ -17,12 +17,12 @@ from rich.text import Text
 
 from asterisk_sip.calls.model import CallRecord, Grade, Outcome
 
+from .render_console import console as terminal
 from .render_plain import plain, route, status
 
 if TYPE_CHECKING:
     from asterisk_sip.check_remark import Evidence, Report
 
-_PIPE_WIDTH = 140  # where there is no terminal to ask
 _ROUTE_SHOWN = 3
 _TABLE_WIDTH = 120  # in less, the texts of a table would be squeezed into a ribbon
 _LIVE_INDENT = 4
@@ -46,7 +46,7 @@ _GRADES = {
 def print_calls(records: Iterable[CallRecord], console: Console | None = None) -> None:
     """Print calls in the given order, as a table where there is room for one, and what the grades in it mean."""
     shown = list(records)
-    console = console or _console()
+    console = console or terminal()
     if console.width < _TABLE_WIDTH:
         print_live(shown, console)
         console.print()
@@ -59,7 +59,7 @@ def print_calls(records: Iterable[CallRecord], console: Console | None = None) -
 
 def print_live(records: Iterable[CallRecord], console: Console | None = None) -> None:
     """Print calls as they come, a few lines each."""
-    console = console or _console()
+    console = console or terminal()
     for record in records:
         call = _who(record, " ")
         if record.attempts:
@@ -71,12 +71,12 @@ def print_live(records: Iterable[CallRecord], console: Console | None = None) ->
 
 def print_remark(level: str, text: str, console: Console | None = None) -> None:
     """Print one thing the operator should know; ``level`` is ok, note or problem."""
-    (console or _console()).print(_hanging(Text(f"{level:<8}", _LEVEL_STYLES.get(level, "")), Text(plain(text))))
+    (console or terminal()).print(_hanging(Text(f"{level:<8}", _LEVEL_STYLES.get(level, "")), Text(plain(text))))
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print what was found at one PBX, with the lines to add. The lines are whole, ready to be copied."""
-    console = console or _console()
+    console = console or terminal()
     console.print(Text(plain(report.pbx), "bold"))
     for remark in report.remarks:
         print_remark(remark.level.value, remark.text, console)
@@ -126,12 +126,7 @@ def _print_evidence(evidence: Iterable[Evidence], console: Console) -> None:
 def print_problems(count: int, console: Console | None = None) -> None:
     """Print how many problems a check found."""
     told = "No problems." if count == 0 else "1 problem." if count == 1 else f"{count} problems."
-    (console or _console()).print(Text(told, "bold red" if count else "bold green"))
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    (console or terminal()).print(Text(told, "bold red" if count else "bold green"))
 
 
 def _when(record: CallRecord, form: str) -> Text:

@@ -18,6 +18,7 @@ from asterisk_sip.alerts.engine_value import UNITS
 from asterisk_sip.alerts.model import Change, Kind, Rule, change_of
 from asterisk_sip.calls.model import isoformat, to_json
 
+from .render_console import console as terminal
 from .render_gaps import lasted
 from .render_plain import plain
 
@@ -100,7 +101,7 @@ def span(seconds: int) -> str:
 
 def print_rules(states: Iterable[RuleState], console: Console | None = None) -> None:
     """Print the rules, and what fires now."""
-    console = console or Console(highlight=False)
+    console = console or terminal()
     shown = list(states)
     if not shown:
         console.print("There are no alerts in the configuration; a set to begin with: docs/alerts.md")
@@ -121,7 +122,7 @@ def print_rules(states: Iterable[RuleState], console: Console | None = None) -> 
 
 def print_history(entries: Iterable[Entry], console: Console | None = None) -> None:
     """Print alerts in the given order."""
-    console = console or Console(highlight=False)
+    console = console or terminal()
     shown = list(entries)
     if not shown:
         console.print("Nothing fired in this time.")
@@ -144,7 +145,7 @@ def print_history(entries: Iterable[Entry], console: Console | None = None) -> N
 
 def print_backtest(found: Backtest, console: Console | None = None) -> None:
     """Print when a rule would have fired, and what that was judged from."""
-    console = console or Console(highlight=False)
+    console = console or terminal()
     window = lasted(found.until - found.since)
     told = len(found.episodes) or len(found.hooked)
     console.print(Text(f"{plain(found.rule.name)}: {condition(found.rule)}"))
@@ -181,7 +182,7 @@ def backtest_lines(found: Backtest) -> str:
 def _table(*titles: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for title in titles:
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     return table
 
 

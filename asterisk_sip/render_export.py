@@ -27,6 +27,8 @@ def written(path: Path, format_: str) -> Iterator[Write]:
 
     Raises AsteriskSipError when the file cannot be written, or the format needs a package that is not there.
     """
+    if path.exists() and not path.is_file():
+        raise AsteriskSipError(f"{path} is no file; name one that may be replaced")
     part = path.with_name(f".{path.name}.part")
     try:
         with contextlib.ExitStack() as stack:

@@ -13,6 +13,7 @@ from rich.text import Text
 from asterisk_sip.stores.base import Gap
 from asterisk_sip.stores.completeness import unheard
 
+from .render_console import console as terminal
 from .render_plain import plain
 
 _BLIND = "calls may be missing"
@@ -22,7 +23,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 def print_gaps(gaps: Sequence[Gap], since: datetime, until: datetime, console: Console | None = None) -> None:
     """Print a table of gaps in the given order and, below it, how complete the window is for each PBX."""
-    console = console or Console(highlight=False)
+    console = console or terminal()
     if not gaps:
         console.print(f"No gap is recorded in this time ({lasted(until - since)}).")
         return

@@ -17,17 +17,18 @@ from asterisk_sip.calls.model import to_json
 from asterisk_sip.catalog.ratios import ratio_rules
 from asterisk_sip.stores.numbers import Numbers, NumbersQuery, group_json
 
+from .render_console import console as terminal
 from .render_gaps import lasted, told_completeness
 from .render_plain import cell, plain
 
-_PIPE_WIDTH = 160  # where there is no terminal to ask
+_PIPE_WIDTH = 160  # it has many columns
 _CODES_SHOWN = 4
 _TABLE_WIDTH = 130  # in less, its columns would be squeezed
 
 
 def print_numbers(found: Numbers, query: NumbersQuery, console: Console | None = None) -> None:
     """Print a table with a row for each group, what each ratio is, and how complete the records are."""
-    console = console or _console()
+    console = console or terminal(_PIPE_WIDTH)
     if any(group.attempts or group.calls for group in found.groups):
         if console.width < _TABLE_WIDTH:
             _print_blocks(found.groups, console)
@@ -133,8 +134,3 @@ def _codes(failures: Failures) -> str:
     told = [f"{code or 'unknown'}: {count}" for code, count in first]
     left = failures.total - sum(count for _, count in first)
     return ", ".join([*told, f"others: {left}"] if left else told)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)

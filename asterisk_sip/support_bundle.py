@@ -26,6 +26,7 @@ from asterisk_sip.errors import AsteriskSipError, SourceError
 from asterisk_sip.sources import excerpt
 from asterisk_sip.sources.forms import Recording, files
 from asterisk_sip.sources.journal_wire import Frame, encode, first_line
+from asterisk_sip.sources.keeper import os_words
 from asterisk_sip.stores.base import Store, TotalsQuery, gap_json
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.support_scrub import SHORT_DIGITS, Scrub, config_told
@@ -139,8 +140,11 @@ async def _from_the_program(bundle: Bundle, config: Config, scrub: Scrub) -> Non
                         bundle.add(name, scrub.tree(json.loads(text)))
                     else:
                         bundle.files[name] = scrub.labels(text).encode()
+            except aiohttp.ClientConnectorError as error:
+                bundle.missing[name] = f"no program answers at {host}:{config.web.port}: {os_words(error)}"
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                bundle.missing[name] = scrub.text(f"no program answers at {host}:{config.web.port}: {error}")
+                reason = scrub.text(str(error)) or f"nothing came within {ASK_S:g} s"
+                bundle.missing[name] = f"what answers at {host}:{config.web.port} is not understood: {reason}"
 
 
 async def _from_the_store(bundle: Bundle, config: Config, scrub: Scrub) -> None:

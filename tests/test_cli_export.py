@@ -83,7 +83,7 @@ def test_filters_are_those_of_calls_and_nothing_found_is_an_empty_file(
     assert export(path, tmp_path / "b", "--format", format_, "--number", "nobody") == 0
     assert "0 calls" in capsys.readouterr().err
     assert (tmp_path / "b").exists()
-    assert export(path, tmp_path / "c", "--since", "yesterday") == 1
+    assert export(path, tmp_path / "c", "--since", "yesterday") == 2
 
 
 async def test_no_more_than_a_handful_is_held_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

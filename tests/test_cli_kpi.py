@@ -102,7 +102,7 @@ def test_a_spreadsheet_runs_no_formula(capsys: pytest.CaptureFixture[str], fille
 
 
 def test_what_it_cannot_do_is_one_line(capsys: pytest.CaptureFixture[str], filled: Path) -> None:
-    _, err = said(capsys, "--store", filled, "--step", "soon", code=1)
+    _, err = said(capsys, "--store", filled, "--step", "soon", code=2)
     assert err == "asterisk-sip: --step 'soon' is no length of time; give 15m, 1h or 1d\n"
     out, _ = said(capsys, "--store", filled, "--since", "1m")
     assert "No attempt on a trunk ended in this time." in out

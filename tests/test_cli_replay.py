@@ -23,7 +23,7 @@ def recording() -> bytes:
 def test_a_recording_may_come_through_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(recording())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(recording()))))
     assert main(["replay", "-", "--trunk", "acme", "--pbx", "west"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["pbx"], record["sip"]["code"], record["attempts"][0]["trunk"]) == ("west", 608, "acme")

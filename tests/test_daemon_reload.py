@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from asterisk_sip.config import Config, load
 from asterisk_sip.daemon_reload import Reloading, changed
@@ -58,6 +59,17 @@ def test_a_secret_that_changed_is_named_and_not_shown(tmp_path: Path) -> None:
     before = loaded(tmp_path, TEXT)
     after = loaded(tmp_path, TEXT, ASTERISK_SIP_AMI_SECRET="another")
     assert changed(before, after) == ["pbx[0].ami.secret"]
+
+
+async def test_what_waits_for_a_restart_still_waits_at_the_next_reload(tmp_path: Path) -> None:
+    """Also when another key of the same table was taken."""
+    after = loaded(tmp_path, TEXT.replace('level = "info"', 'level = "debug"\nformat = "json"'))
+    reloading = Reloading(loaded(tmp_path, TEXT), lambda: after, {"log.level": lambda _config: lambda: None})
+    for _ in range(2):
+        with capture_logs() as logs:
+            await reloading.once()
+        assert [line["keys"] for line in logs if "keys" in line] == [["log.format"]]
+    assert reloading.config.log.level == "debug"
 
 
 async def test_nothing_is_taken_when_one_part_cannot_be(tmp_path: Path) -> None:

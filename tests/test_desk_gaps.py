@@ -108,3 +108,26 @@ def test_messages_that_cannot_be_read_make_one_gap_with_their_number() -> None:
     assert (ended.id, ended.reason) == (began.id, "5 messages could not be read")
     assert told([ended]) == [("ami", 10.0, 12.0, False)]
     assert heard.tick(30.0) == []
+
+
+def test_a_pbx_that_was_never_heard_is_a_gap_since_we_began() -> None:
+    heard = Listening("pbx", ("ami",), began_at=100.0)
+    assert heard.tick(104.0) == []
+    assert told(heard.tick(106.0)) == [("companion", 100.0, None, True)]
+    assert heard.blind_gap is not None
+    assert heard.tick(107.0) == []
+    assert told(heard.up("ami", 160.0)) == [("companion", 100.0, 160.0, True)]
+
+
+def test_a_pbx_that_is_heard_at_once_has_no_gap() -> None:
+    heard = Listening("pbx", ("ami",), began_at=100.0)
+    heard.up("ami", 101.0)
+    assert heard.tick(106.0) == []
+    assert told(heard.down("ami", 107.0, "reset")) == [("ami", 107.0, None, True)]
+    assert heard.tick(120.0) == []
+
+
+def test_a_gap_of_the_last_run_that_lasts_is_not_told_a_second_time() -> None:
+    heard = Listening("pbx", ("ami",), began_at=100.0)
+    heard.not_running(50.0)
+    assert heard.tick(106.0) == []

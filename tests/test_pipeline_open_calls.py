@@ -1,9 +1,13 @@
-"""What the store remembers of calls in flight."""
+"""What the store remembers of calls in flight, and of a PBX that was never heard."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from asterisk_sip.calls.bounded import Limits
@@ -14,6 +18,7 @@ from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.ami_wire import Reader, RecordedClock
 from asterisk_sip.stores.base import Batch, CallQuery
+from asterisk_sip.stores.completeness import completeness
 from asterisk_sip.stores.sqlite import SqliteStore
 from tests.ami_script import AmiScript
 from tests.call_records import failed
@@ -112,3 +117,26 @@ async def test_a_call_that_was_recorded_before_is_not_announced_again(tmp_path: 
     assert told == [failed(2)]
     assert pipeline.counters.records == 1
     await store.close()
+
+
+async def test_a_pbx_that_was_never_heard_is_told_in_the_store(tmp_path: Path) -> None:
+    """A wrong secret from the first start on: nothing is recorded, and nothing may look complete."""
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    began, written = time.time(), asyncio.Event()
+    pipeline = Pipeline(store, on_stored=lambda _records: written.set())
+    pipeline.clock = lambda: began + 60 * len(pipeline.desks)  # a minute has passed once it listens
+    await pipeline.add(Surroundings("pbx"), Limits())
+    working = asyncio.create_task(pipeline.run())
+    try:
+        async with asyncio.timeout(30):
+            await written.wait()
+        since, until = datetime.fromtimestamp(began - 60, UTC), datetime.fromtimestamp(began + 60, UTC)
+        [gap] = await store.gaps(since, until)
+        assert (gap.source, gap.ended_at, gap.blind) == ("companion", None, True)
+        assert gap.began_at.timestamp() == pytest.approx(began)
+        assert completeness([gap], since, until) == pytest.approx(0.5)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await store.close()

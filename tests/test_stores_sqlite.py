@@ -317,6 +317,15 @@ async def test_a_commit_is_on_the_disk(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_store_that_was_closed_is_one_file_which_can_be_copied(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    await store.write(Batch([failed(1)]))
+    assert len(await store.calls(CallQuery())) == 1  # what was read keeps a connection
+    await store.close()
+    assert set(modes(tmp_path)) == {"calls.db"}
+
+
 async def test_strangers_cannot_read_who_called_whom(tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     store = SqliteStore(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import gzip
+import io
 import re
 import sys
 import zlib
@@ -133,10 +134,8 @@ def _as_it_is_now(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if path == STDIN:
-        yield sys.stdin.buffer
-        return
-    with path.open("rb") as file:
+    stdin = cast("io.BufferedReader", sys.stdin.buffer)
+    with contextlib.nullcontext(stdin) if path == STDIN else path.open("rb") as file:
         if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
             with gzip.open(file) as stream:
                 yield cast("IO[bytes]", stream)

@@ -78,7 +78,7 @@ async def address_had(
             down(reason)
         if told != reason:
             told = reason
-            log.error("cannot listen", reason=told)
+            log.error("cannot listen", reason=told, again="soon")
         await asyncio.sleep(backoff.next_s())
 
 
@@ -179,9 +179,14 @@ def why_no_tls(error: ssl.SSLError) -> str:
 
 
 def why_unreachable(error: OSError) -> str:
-    """Return what to tell an operator of a connection that was not made: the words of the operating system.
+    """Return what to tell an operator of a connection that was not made."""
+    return f"no connection: {os_words(error)}"
+
+
+def os_words(error: OSError) -> str:
+    """Return the words of the operating system.
 
     asyncio puts words of its own in their place ("Connect call failed"); name resolution has its own numbers, below 0.
     """
     words = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-    return f"no connection: {words or error}"
+    return words or str(error)

@@ -172,10 +172,10 @@ class SqliteStore(Answers):
     def _close(self) -> None:
         self._writing.shutdown()
         self._reading.shutdown()
-        if self._writer is not None:
+        self._read_engine.dispose()
+        if self._writer is not None:  # the last one: only who may write can put the write-ahead log into the file
             self._writer.close()
             self._writer = None
-        self._read_engine.dispose()
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:
