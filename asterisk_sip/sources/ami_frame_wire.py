@@ -28,6 +28,11 @@ class Framer:
         self.banner: str | None = None
         self.oversized = 0
 
+    @property
+    def rest(self) -> bytes:
+        """What came of a message that is not whole yet."""
+        return b"" if self._skipping else self._rest
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the stream; return the messages that are now whole, without their empty line."""
         data = self._rest + data

@@ -8,6 +8,7 @@ from typing import Protocol
 from asterisk_sip.calls import events as ev
 from asterisk_sip.sources import ami_wire, ari_wire, handler_wire, hep_wire
 from asterisk_sip.sources.ami_clock_wire import Fields
+from asterisk_sip.sources.ami_frame_wire import END
 
 
 class Decoder(Protocol):
@@ -15,6 +16,9 @@ class Decoder(Protocol):
 
     def feed(self, data: bytes, at: float) -> list[ev.Event]:
         """Take the data of one frame and when it came, 0 when that is not known; return the events in it."""
+
+    def finish(self) -> list[ev.Event]:
+        """Say that no more comes; return what may be taken for whole."""
 
     @property
     def version(self) -> str | None:
@@ -47,6 +51,12 @@ class AmiDecoder:
         self._reader.responses.clear()
         return events
 
+    def finish(self) -> list[ev.Event]:
+        """Take a Hangup whose empty line was cut off: the last of a recording that was put together of messages."""
+        rest = self._reader.framer.rest
+        whole = rest.startswith(b"Event: Hangup\r\n") and b"\r\nCause-txt: " in rest
+        return self.feed(END, self._at) if whole else []
+
     @property
     def version(self) -> str | None:
         """What CoreSettings answered; in a recording of its own, else what the banner tells."""
@@ -73,6 +83,10 @@ class AriDecoder:
     def feed(self, data: bytes, at: float) -> list[ev.Event]:  # noqa: ARG002  ARI tells the time of every event
         """Take some lines."""
         return self._reader.feed(data)
+
+    def finish(self) -> list[ev.Event]:
+        """Nothing: a line that has no end is none."""
+        return []
 
     @property
     def version(self) -> str | None:
@@ -104,6 +118,10 @@ class AgiDecoder:
                 events.append(report)
         return events
 
+    def finish(self) -> list[ev.Event]:
+        """Nothing: each frame holds whole lines."""
+        return []
+
 
 class HepDecoder:
     """HEP: a datagram a frame."""
@@ -114,6 +132,10 @@ class HepDecoder:
     def feed(self, data: bytes, at: float) -> list[ev.Event]:  # noqa: ARG002  a datagram tells its time
         """Take one datagram."""
         return [*self._reader.feed(data, hep_wire.sender_of(data))]
+
+    def finish(self) -> list[ev.Event]:
+        """Nothing: a datagram is whole."""
+        return []
 
     @property
     def version(self) -> str | None:

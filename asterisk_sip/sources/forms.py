@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from asterisk_sip.errors import SourceError
-from asterisk_sip.sources import journal_wire, json_wire
-from asterisk_sip.sources.ami_frame_wire import BANNER
+from asterisk_sip.sources import journal_wire, json_event_wire, json_wire
+from asterisk_sip.sources.ami_frame_wire import BANNER, DEFAULT_MAX_MESSAGE_BYTES, EOL
 from asterisk_sip.sources.journal_files import SUFFIX, files_of
 from asterisk_sip.sources.journal_wire import Frame
 
@@ -26,6 +26,8 @@ STDIN = Path("-")
 Form = Literal["journal", "json", "ami"]
 Progress = Callable[[int], None]
 
+_BARE_END = re.compile(rb"(?<!\r)\n")
+_CONNECTION = re.compile(rb"(?=" + BANNER + rb"[0-9.]+\r\n(?:Response|Event): )")
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x1e]*[\[{]")
 
 
@@ -100,14 +102,9 @@ class Recording:
 
     def _events(self, objects: list[tuple[dict[str, object], str]]) -> Iterator[Frame]:
         for data, text in objects:
-            ami = json_wire.ami_message(data)
-            door = json_wire.door_of(data)
-            if ami is not None:
-                yield Frame(0.0, "", "ami", "data", ami)
-            elif door is not None:
-                yield Frame(0.0, "", door, "data", json_wire.line_of(text))
-            else:
-                self._no_event += 1
+            found = json_event_wire.messages(data, text)
+            self._no_event += not found
+            yield from (Frame(0.0, "", door, "data", message) for door, message in found)
 
 
 def form_of(head: bytes) -> Form:
@@ -118,7 +115,19 @@ def form_of(head: bytes) -> Form:
 
 
 def _of_ami(chunks: Iterator[bytes]) -> Iterator[Frame]:
-    return (Frame(0.0, "", "ami", "data", chunk) for chunk in chunks)
+    """Give whole lines, ended as AMI ends them: an editor or a terminal may have taken the CR. A banner, which a
+    recorder that connected again leaves in the middle, begins a frame of its own."""
+    rest = b""
+    for chunk in chunks:
+        head, end, rest = (rest + chunk).rpartition(b"\n")
+        if len(rest) > DEFAULT_MAX_MESSAGE_BYTES:  # no line of Asterisk
+            head, end, rest = head + end, rest, b""
+        lines = head + end
+        if lines.count(b"\n") != lines.count(EOL):
+            lines = _BARE_END.sub(EOL, lines)
+        pieces = _CONNECTION.split(lines) if lines.find(BANNER, 1) > 0 else [lines]
+        yield from (Frame(0.0, "", "ami", "data", piece) for piece in pieces)
+    yield Frame(0.0, "", "ami", "data", rest)
 
 
 def _behind(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asterisk_sip.calls import enrich, state
+from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.model import CallRecord, gap_id
 from asterisk_sip.calls.own_address import Addresses
@@ -156,30 +157,37 @@ class Heard:
             yield from self._data(frame)
 
     def finish(self) -> Iterator[Ended]:
-        """Yield the calls that ended and still waited."""
+        """Yield the calls that end with what is left, and those that ended and still waited."""
+        for decoder in self._decoders.values():
+            yield from self._heard(decoder, decoder.finish(), 0.0)
         yield from map(self._ended, self.board.finish())
         for source in list(self._decoders):
             self._let_go(source)
 
     def _data(self, frame: Frame) -> Iterator[Ended]:
         if frame.source == "ami" and frame.data.startswith(BANNER):
-            self._let_go("ami")  # a new connection
+            if "ami" in self._decoders:  # a new connection, and nothing told that the last one was over
+                self._hole(f"connection {self.events}", frame)
+            self._let_go("ami")
         decoder = self._decoders.get(frame.source)
         if decoder is None:
             decoder = self._decoders[frame.source] = DECODERS[frame.source]()
+        yield from self._heard(decoder, decoder.feed(frame.data, frame.at), frame.at)
         board = self.board
-        for event in decoder.feed(frame.data, frame.at):
-            self.events += 1
-            ended = board.feed(event, frame.at or event.at)
-            if ended:
-                self._learn_version(decoder.version)
-                yield from map(self._ended, ended)
-        self._learn_version(decoder.version)
         if frame.at:
             yield from map(self._ended, board.due(frame.at))
             if frame.at >= self._expire_at:
                 self._expire_at = frame.at + EXPIRE_EVERY_S
                 yield from map(self._ended, board.ended(board.correlator.expire(frame.at), frame.at))
+
+    def _heard(self, decoder: Decoder, events: list[ev.Event], at: float) -> Iterator[Ended]:
+        for event in events:
+            self.events += 1
+            ended = self.board.feed(event, at or event.at)
+            if ended:
+                self._learn_version(decoder.version)
+                yield from map(self._ended, ended)
+        self._learn_version(decoder.version)
 
     def _news(self, frame: Frame) -> None:
         text = frame.data.decode("utf-8", "replace").strip()
