@@ -59,8 +59,9 @@ def variables(event: Message) -> Message:
 def by_channel(event: Message) -> Message:
     shown = {name: value for name, value in event.items() if name != "ChanVariable"}
     lines = event.get("ChanVariable", [])
-    cut = [line.rpartition("tech)})=") for line in (lines if isinstance(lines, list) else [lines])]
-    return {**shown, "channelVariables": {"default": {name + end[:-1]: value for name, end, value in cut}}}
+    named = [re.match(r"(.*tech\)[})]+)=", line) for line in (lines if isinstance(lines, list) else [lines])]
+    values = {found[1]: found.string[found.end() :] for found in named if found is not None}
+    return {**shown, "channelVariables": {"default": values}} if values else event
 
 
 def named_outside(name_key: str, inner: str) -> Callable[[Message], Message]:
