@@ -151,9 +151,10 @@ class Pipeline:
     def _close(self, desk: Desk, calls: list[state.Call]) -> None:
         waiting = self._waiting
         for call in calls:
-            record = enrich.record(call, desk.around)
-            self.counters.conflicts += record.evidence.conflict
-            waiting.records.append(record if self.private is None else self.private(record))
+            record = self._judged(call, desk)
+            if record is not None:
+                self.counters.conflicts += record.evidence.conflict
+                waiting.records.append(record)
             if call.saved_as:
                 closed = {(desk.pbx, linkedid) for linkedid in call.saved_as}
                 waiting.closed += closed
@@ -162,6 +163,16 @@ class Pipeline:
         self.counters.calls += len(calls)
         self._bound()
         self._flush.set()
+
+    def _judged(self, call: state.Call, desk: Desk) -> CallRecord | None:
+        """Return a call's record, None when we fail at it: a fault of ours costs the one call, not all that follow."""
+        try:
+            record = enrich.record(call, desk.around)
+            return record if self.private is None else self.private(record)
+        except Exception:  # whatever it is, the log tells it with where it came from
+            log.exception("a call was lost: it could not be judged", pbx=desk.pbx, linkedid=call.linkedid)
+            self.counters.lost_records += 1
+            return None
 
     def _take_gaps(self, gaps: list[Gap]) -> None:
         if gaps:

@@ -18,7 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asterisk_sip.calls import enrich
 from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.model import to_json
+from asterisk_sip.calls.state import Call
+from asterisk_sip.calls.story import story
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.sources import ami_wire, ari_wire, hep_wire
 from tests import hep_packets
@@ -71,6 +75,7 @@ def mutated(frame: bytes, seeds: Sequence[bytes], dice: random.Random) -> bytes:
 
 ODD = (
     *(b"", b"\0", b"\r\n", b"\n\n", b"\\", b'"', b"'", b"{", b"}", b"[", b"]", b":", b",", b"<", b">", b";", b"="),
+    *(b"SIP 799 x", b"SIP 000 ", b"SIP 180", b"SIP 486 Busy Here", b"SIP 200 OK", b"2147483648", b"127", b"26"),
     *(b"null", b"true", b"-1", b"1e999", b"NaN", b"9" * 400, b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800", b"\\u0000"),
     *(b"[" * 2_000, b'{"a":' * 2_000, "\u202e☎".encode(), b"%n%s", b"${SHELL(id)}"),
 )
@@ -105,6 +110,17 @@ def fuzz(target: Target, frames: int, seed: int) -> int:
     return resident_bytes() - settled
 
 
+AROUND = enrich.Surroundings("pbx", trunks=(enrich.TrunkRule(None, ("a*",)),))
+
+
+def judge(calls: list[Call]) -> None:
+    """Write the records of calls, and tell them."""
+    for call in calls:
+        record = enrich.record(call, AROUND)
+        json.dumps(to_json(record))
+        story(record)
+
+
 CASES = ("fork-answered", "local-answered", "queue-answered", "transfer-attended", "odd-phrases")
 
 
@@ -118,7 +134,7 @@ def ami() -> Target:
 
     def feed(frame: bytes) -> None:
         for event in reader.feed(frame + ami_wire.END):
-            board.feed(event, event.at)
+            judge(board.feed(event, event.at))
         reader.responses.clear()
 
     def twist(frame: bytes, dice: random.Random) -> bytes:
@@ -154,7 +170,7 @@ def ari() -> Target:
 
     def feed(frame: bytes) -> None:
         for event in reader.feed(ari_wire.frame_line(frame)):
-            board.feed(event, event.at)
+            judge(board.feed(event, event.at))
 
     return Target(seeds, feed, twisted_json)
 
@@ -215,9 +231,9 @@ def hep() -> Target:
 
     def feed(frame: bytes) -> None:
         now = next(clock) / 100
-        board.due(now)
+        judge(board.due(now))
         for event in reader.feed(frame, "127.0.0.1"):
-            board.feed(event, now)
+            judge(board.feed(event, now))
 
     def twist(frame: bytes, dice: random.Random) -> bytes:
         """Change the SIP message, and frame it anew."""

@@ -214,3 +214,17 @@ def test_a_487_to_our_own_cancel_is_the_callers_doing() -> None:
     script.hangup(caller, 127)
     call = record(script)
     assert (call.outcome, call.disposition, call.released_by) == (Outcome.ABANDONED, "cancelled", "caller")
+
+
+@pytest.mark.parametrize("status", ["799 Odd One", "999 Odd One", "000 Nothing", "099 Trying"])
+def test_a_number_that_is_no_status_of_sip_is_never_shown_as_one(status: str) -> None:
+    """chan_sip on 16.28 passes on what the far end wrote, takes it for no answer, and goes on waiting."""
+    script = AmiScript(release="16")
+    caller = script.incoming("SIP/caller")
+    trunk = script.dial(caller, "SIP/acme", "1@acme")
+    trunk.status = status
+    script.time_out(trunk)
+    script.hangup(caller, 16)
+    call = record(script)
+    assert (call.outcome, call.sip.code, call.disposition) == (Outcome.FAILED, None, "no_response")
+    assert only(call.attempts).evidence.grade is Grade.NONE

@@ -140,3 +140,31 @@ async def test_a_pbx_that_was_never_heard_is_told_in_the_store(tmp_path: Path) -
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         await store.close()
+
+
+async def test_a_call_that_we_fail_to_judge_costs_that_call_alone(tmp_path: Path) -> None:
+    """What the far end may write is without end: one record that cannot be made must not end the daemon."""
+
+    def private(record: CallRecord) -> CallRecord:
+        if record.dialled == "666":
+            raise RuntimeError("a fault of ours")
+        return record
+
+    script, reader = AmiScript(), Reader(RecordedClock())
+    for exten in ("100", "666", "101"):
+        script.hangup(script.incoming(exten=exten), 21)
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    try:
+        pipeline = Pipeline(store, private=private)
+        desk = await pipeline.add(Surroundings("pbx"), Limits())
+        with capture_logs() as told:
+            pipeline._handle(desk, list(reader.feed(script.stream())))
+        assert await pipeline._write_once()
+        assert {call.dialled for call in await store.calls(CallQuery())} == {"100", "101"}
+        assert (pipeline.counters.calls, pipeline.counters.lost_records) == (3, 1)
+        assert [(line["event"], line["log_level"]) for line in told] == [
+            ("a call was lost: it could not be judged", "error")
+        ]
+    finally:
+        await store.close()
