@@ -122,10 +122,14 @@ class Alerting:
             firing.since,
             place.end,
             place.judged,
-            samples=tuple(record for _, record in reversed(place.part.samples)),
+            samples=tuple(record for at, record in reversed(place.part.samples) if self._is_of(firing, place.part, at)),
             completeness=self._completeness(place),
         )
         return engine_told.change(self.rule, state, seen, muted)
+
+    def _is_of(self, firing: Firing, part: Part, at: float) -> bool:
+        """Return whether a sample is of this alert, and not of an earlier one."""
+        return self.rule.kind in _SEES_ENOUGH or part.matching.holds(at, firing.since)
 
 
 def _earliest(*times: int | None) -> int | None:

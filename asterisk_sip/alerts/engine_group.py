@@ -41,6 +41,10 @@ class Part:
     cleared_at: int | None = None
     firing: Firing | None = None
 
+    def fires_at(self, at: float) -> bool:
+        """Return whether an alert of it fired at a time: one that was told of before a crash not before it did."""
+        return self.firing is not None and at >= self.firing.known_at
+
     def idle(self) -> bool:
         """Return whether nothing would be lost if it were forgotten, a time of rest after an alert aside."""
         return not (self.matching.total or self.run or self.firing or self.over_since is not None)

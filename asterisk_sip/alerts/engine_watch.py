@@ -116,6 +116,8 @@ class Watch:
         part = self._part(group, ())
         if part is not None:
             if self._fits(call, attempt):
+                if not part.run and not part.fires_at(at):
+                    part.samples.clear()  # those are of another row
                 part.run += 1
                 part.samples.append((at, call["id"]))
             else:

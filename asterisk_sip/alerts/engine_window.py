@@ -58,6 +58,10 @@ class Window:
                 return
         self._row.extendleft((count, bucket))
 
+    def holds(self, at: float, end: int) -> bool:
+        """Return whether a time is in the window that ends with a second, or after it."""
+        return at // self._width > (end - 1) // self._width - self._kept
+
     def forget(self, end: int) -> None:
         """Forget what is older than the window that ends with a second."""
         row = self._row

@@ -85,6 +85,7 @@ class Counting:
         if part is not None and part.firing is None:
             known_at, told = int(change.at.timestamp()), change.muted is None
             part.firing = Firing(change.alert_id, int(change.since.timestamp()), told, known_at)
+            part.over_since = None  # that was before it fired
             self.watch.calendar.setdefault(known_at + 1, {})[route] = None
             self._wake(known_at + 1)
 
