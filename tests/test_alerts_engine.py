@@ -62,26 +62,26 @@ def test_samples_are_of_the_alert_and_not_of_one_before_it() -> None:
 
 def test_samples_of_a_row_are_of_that_row() -> None:
     rule = Rule("row", Kind.CONSECUTIVE, 2, 2, filter={"e425": ("other",)}, counted="attempts", **TRUNK)
-    calls = [call(0), call(10, 200), call(20), call(30)]
+    calls = [call(0.1), call(0.2, 200), call(0.3), call(0.4)]
     (fired,) = run(Engine([rule]), calls, 100)
-    assert [sample[9:12] for sample in fired.samples] == ["30.", "20."]
+    assert [sample[9:14] for sample in fired.samples] == ["0.400", "0.300"]
 
 
 def test_an_alert_that_was_told_just_before_a_crash_waits_its_time_again_once_it_is_over() -> None:
     """It fired between the last save and the crash; the wait that led to it must not count for the next one."""
     rule = Rule("many", Kind.COUNT, 2, 2, filter={"code": (503,)}, for_s=20, **TRUNK)
-    calls = [call(0), call(1), call(100), call(101)]
+    calls = [call(0), call(30), call(70), call(71)]
     first = Engine([rule])
     for each in calls[:2]:
         first.feed(each)
-    first.tick(T0 + 10)  # over its threshold, and waits
+    first.tick(T0 + 40)  # over its threshold, and waits
     states = first.dump()
-    (fired,) = first.tick(T0 + 40)
+    (fired,) = first.tick(T0 + 60)
     again = Engine([rule])
     again.load(states)
     again.adopt([fired])
     anew = [(state, at) for state, _, _, at in told(run(again, calls[2:], 1_000))]
-    assert anew == [("cleared", 61), ("fired", 122), ("cleared", 161)]
+    assert anew == [("cleared", 61), ("fired", 91), ("cleared", 131)]
 
 
 def test_codes_are_told_apart_and_their_shares_are_of_all_calls_of_the_trunk() -> None:
