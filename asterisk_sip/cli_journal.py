@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import secrets
@@ -47,7 +46,7 @@ def record(
         End after so many seconds. Ctrl-C ends it at any time.
     """
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, daemon_capture, daemon_log
+    from asterisk_sip import daemon, daemon_capture, daemon_log, daemon_loop
 
     if for_ is not None and not 0 < for_ < FOR_EVER_S:
         raise CommandError("--for must be more than 0 seconds, and less than a year")
@@ -57,7 +56,7 @@ def record(
     async def run() -> Capture:
         return await daemon_capture.capture(loaded, out, for_, daemon.stop_event(), _tell)
 
-    written = asyncio.run(run())
+    written = daemon_loop.run(run())
     end = "\n" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{end}{out}: {written.bytes:,} bytes\n")
     if not written.heard:

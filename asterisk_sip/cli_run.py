@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import shutil
@@ -32,11 +31,11 @@ def run(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
         The configuration file, see configs/asterisk-sip.toml.
     """
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon, daemon_log
+    from asterisk_sip import daemon, daemon_log, daemon_loop
 
     loaded = configuration.load(config)
     daemon_log.set_up_log(loaded.log)
-    asyncio.run(_one_error(daemon.run(loaded, load=lambda: configuration.load(config))))
+    daemon_loop.run(_one_error(daemon.run(loaded, load=lambda: configuration.load(config))))
 
 
 def demo(*, store: Path = Path(".run/demo.db")) -> None:
@@ -47,8 +46,10 @@ def demo(*, store: Path = Path(".run/demo.db")) -> None:
     store
         The database to write to.
     """
+    from asterisk_sip import daemon_loop
+
     folder_made(store.parent)
-    asyncio.run(_one_error(_demo(store.absolute(), str(store))))
+    daemon_loop.run(_one_error(_demo(store.absolute(), str(store))))
 
 
 async def _demo(store: Path, shown: str) -> None:

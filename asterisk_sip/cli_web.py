@@ -38,7 +38,7 @@ def web(
         The port to listen at, instead of the one in [web]: 8600.
     """
     from asterisk_sip import config as configuration
-    from asterisk_sip import daemon_log
+    from asterisk_sip import daemon_log, daemon_loop
     from asterisk_sip.config import LogConfig
     from asterisk_sip.daemon_access import certificate, gate_of
     from asterisk_sip.daemon_web import ledger_of, serve
@@ -48,7 +48,7 @@ def web(
     ledger = None if config is None else ledger_of(configuration.load(config, secrets=("store",)))
     daemon_log.set_up_log(LogConfig())
     asyncio.run(_look(place))
-    asyncio.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked), ledger=ledger))
+    daemon_loop.run(serve(place, (), asked, gate_of(asked), shown=certificate(asked), ledger=ledger))
 
 
 async def _look(place: StorePlace) -> None:

@@ -147,6 +147,15 @@ async def test_a_stranger_reads_nothing(opened: Opened, path: str) -> None:
         assert (await door.ask("POST", path, headers=how)).status == 401
 
 
+@pytest.mark.parametrize(("rules", "told"), [(USERS, {"status"}), (Rules(), {"status", "version"})])
+async def test_which_version_runs_is_told_only_where_everybody_is_let_in(
+    opened: Opened, rules: Rules, told: set[str]
+) -> None:
+    response = await (await opened(rules)).ask("GET", "/healthz")
+    assert response.status == 200
+    assert set(await response.json()) == told
+
+
 async def test_a_reader_is_led_to_the_login_and_from_there_to_the_page_that_was_asked_for(opened: Opened) -> None:
     door = await opened(USERS)
     response = await door.ask("GET", "/failures?trunk=a%26b&code=503", headers=PAGE)

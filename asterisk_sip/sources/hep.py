@@ -97,7 +97,7 @@ class HepSource:
         await self._listen(await address_had(self._bind, self._link_down, self._log, backoff))
 
     async def _bind(self) -> socket.socket:
-        return _open(self._settings)
+        return await _open(self._settings)
 
     async def _listen(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -201,10 +201,11 @@ def dropped_by_kernel(sock: socket.socket) -> int:
     return 0
 
 
-def _open(settings: HepSettings) -> socket.socket:
+async def _open(settings: HepSettings) -> socket.socket:
     """Return a bound socket. Raises LinkLostError when the address cannot be had."""
     try:
-        found = socket.getaddrinfo(settings.listen_host, settings.listen_port, type=socket.SOCK_DGRAM)
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(settings.listen_host, settings.listen_port, type=socket.SOCK_DGRAM)
         family, kind, protocol, _, address = found[0]
         sock = socket.socket(family, kind, protocol)
     except OSError as error:

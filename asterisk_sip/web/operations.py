@@ -77,5 +77,7 @@ def _parts(told: dict[str, Any]) -> list[dict[str, str]]:
     return [{"part": reason["part"]} for reason in told["reasons"]]
 
 
-async def _alive(_request: web.Request) -> web.Response:
-    return web.json_response({"status": "alive", "version": __version__})
+async def _alive(request: web.Request) -> web.Response:
+    """Answer whoever asks. Which version it is, and so what is wrong with it, is told where everybody is let in."""
+    version = {"version": __version__} if request.app[GATE].rules.open else {}
+    return web.json_response({"status": "alive", **version})
