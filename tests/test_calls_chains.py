@@ -194,6 +194,39 @@ def test_a_queue_that_rings_one_agent_after_the_other_is_a_chain() -> None:
     assert chain(call) == [(1, 1, "alice", "no_answer"), (2, 2, "bob", "answered")]
 
 
+# 487, which answers our own CANCEL
+
+
+def test_a_fork_that_was_cancelled_for_another_was_answered_elsewhere_also_when_its_487_was_heard() -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    answers, rings = (script.dial(caller, f"PJSIP/{name}", name) for name in ("alice", "bob"))
+    script.ring(answers, rings)
+    script.answer(answers)
+    script.dial_end(rings, "CANCEL")
+    rings.status = "487 Request Terminated"
+    script.hangup(rings, 26, 500)
+    script.hangup(answers)
+    script.hangup(caller)
+    assert chain(record(script)) == [(1, 1, "alice", "answered"), (2, 1, "bob", "answered_elsewhere")]
+
+
+def test_a_487_after_the_time_was_over_is_no_answer_though_the_caller_leaves_the_voicemail_later() -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    phone = script.dial(caller, "PJSIP/alice", "alice")
+    script.ring(phone)
+    script.wait(20)
+    script.dial_end(phone, "NOANSWER")
+    phone.status = "487 Request Terminated"
+    script.hangup(phone, 0)
+    script.up(caller)  # the voicemail
+    script.hangup_request(caller)
+    script.hangup(caller)
+    call = record(script)
+    assert (call.outcome, call.disposition, call.released_by) == (Outcome.FAILED, "no_answer", "pbx")
+
+
 # Local channels
 
 

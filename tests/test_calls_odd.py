@@ -136,6 +136,83 @@ def test_an_event_without_a_uniqueid_touches_nothing() -> None:
     assert len(listener.correlator) == 0
 
 
+def without(script: AmiScript, *names: str) -> AmiScript:
+    kept = [
+        event for event in script.events if event.partition(b"\r\n")[0].decode().removeprefix("Event: ") not in names
+    ]
+    script.events = kept
+    return script
+
+
+DIALS = ("DialBegin", "DialState", "DialEnd")
+
+
+@pytest.mark.parametrize("missing", [DIALS, DIALS[:1]])
+def test_with_no_event_of_dialling_a_rescue_is_still_one(missing: tuple[str, ...]) -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    script.reject(script.dial(caller, "PJSIP/acme", "1@acme"), "503 Service Unavailable")
+    second = script.dial(caller, "PJSIP/globex", "1@globex")
+    script.ring(second)
+    script.answer(second)
+    script.hangup_request(second)
+    script.hangup(second)
+    script.hangup(caller)
+    call = record(without(script, *missing))
+    assert (call.outcome, call.sip.code, call.partial, call.released_by) == (Outcome.RESCUED, 200, True, "callee")
+    assert [(each.stage, each.endpoint, each.sip.code) for each in call.attempts] == [
+        (1, "acme", 503),
+        (2, "globex", 200),
+    ]
+
+
+@pytest.mark.parametrize("missing", [DIALS, DIALS[:1]])
+def test_legs_that_lived_side_by_side_are_one_stage_though_nobody_told_of_their_dialling(
+    missing: tuple[str, ...],
+) -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    busy, answers, rings = (script.dial(caller, f"PJSIP/{name}", name) for name in ("2001", "2002", "2003"))
+    script.ring(busy, answers, rings)
+    script.reject(busy, "486 Busy Here")
+    script.answer(answers)
+    script.dial_end(rings, "CANCEL")
+    script.hangup(rings, 26)
+    script.hangup(answers)
+    script.hangup(caller)
+    call = record(without(script, *missing))
+    told = {each.endpoint: (each.stage, each.disposition) for each in call.attempts}
+    assert call.outcome is Outcome.ANSWERED
+    assert told == {"2001": (1, "busy"), "2002": (1, "answered"), "2003": (1, "answered_elsewhere")}
+
+
+def test_a_caller_whose_reinvite_was_answered_is_no_attempt() -> None:
+    """Asterisk keeps the status of the last response on the caller's own channel, too (direct media, 22.10.1)."""
+    script = AmiScript()
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    script.answer(trunk)
+    caller.status = "200 OK"
+    script.hangup_request(caller)
+    script.hangup(trunk)
+    script.hangup(caller)
+    assert only(record(script).attempts).endpoint == "acme"
+
+
+def test_an_end_of_dialling_that_is_told_before_its_beginning_is_one_attempt() -> None:
+    script = AmiScript()
+    caller, trunk = rejection(script)
+    script.hangup(caller, 127, 500)
+    begin, end = (next(n for n, each in enumerate(script.events) if each.startswith(name)) for name in (BEGIN, END))
+    script.events[begin], script.events[end] = script.events[end], script.events[begin]
+    call = record(script)
+    attempt = only(call.attempts)
+    assert (attempt.uniqueid, attempt.dialled, attempt.sip.code) == (trunk.uniqueid, "1", 608)
+
+
+BEGIN, END = b"Event: DialBegin", b"Event: DialEnd"
+
+
 # Events that came twice, or too late
 
 

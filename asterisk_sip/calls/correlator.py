@@ -99,19 +99,20 @@ class Correlator(InFlight):
         call, leg = found
         if dialer is not None and not event.dest.linkedid:
             call = self._same_call(self._call_of.get(dialer[1].uniqueid), call) or call
-        repeated = call.try_of(leg.uniqueid)
-        if repeated is not None and repeated.began_seen:
+        source = dialer[1].uniqueid if dialer is not None else None
+        known = call.try_of(leg.uniqueid)
+        if known is not None:
+            if not known.began_seen and known.dialer is None and not known.dial_string:  # its beginning is told late
+                known.begin(source, event)
             return []
         leg.dialled_by_us = True
         if len(call.tries) >= self._limits.attempts_per_call:
             call.left_out += 1
             call.partial = True
             return []
-        source = dialer[1].uniqueid if dialer is not None else None
         stage = call.stage_of_next(source, event.at)
         attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
-        attempt.began_seen = event.seen
-        attempt.by_queue = event.dial_string.startswith(evidence.tech(leg) + "/")  # Dial leaves the technology out
+        attempt.begin(source, event)
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))
         attempt.caller_left = call.root is not None and call.root.requested_at is not None
         if leg.requested_at is not None:  # its end can be asked for before its beginning is told
@@ -270,14 +271,7 @@ class Correlator(InFlight):
         attempt = call.try_of(leg.uniqueid)
         if attempt is None and leg.seen_begin and evidence.tech(leg) == "Local":
             return None  # an attended transfer by keys calls a Local channel without a Dial (main/bridge_basic.c)
-        if attempt is None and len(call.tries) < self._limits.attempts_per_call:
-            leg.dialled_by_us = True
-            call.partial = True
-            call.stages += 1
-            attempt = Try(len(call.tries) + 1, call.stages, None, leg.uniqueid, "", leg.began_at, began_seen=False)
-            attempt.requested_before_end = leg.requested_at is not None
-            call.tries.append(attempt)
-        return attempt
+        return attempt or self._unseen_try(call, leg)
 
     _HANDLERS: ClassVar[dict[type, Callable[..., list[Call]]]] = {
         ev.ChannelBegan: _began,

@@ -186,9 +186,28 @@ class InFlight:
             (self._call_of if uniqueid in other.alive else self._ended_of)[uniqueid] = call
         return call
 
+    def _unseen_try(self, call: Call, leg: Leg) -> Try | None:
+        """Return an attempt for a leg of which no event told that it was dialled; None when there are enough."""
+        if len(call.tries) >= self._limits.attempts_per_call:
+            return None
+        leg.dialled_by_us = True
+        call.partial = True
+        stage = call.stage_unseen(leg)
+        attempt = Try(len(call.tries) + 1, stage, None, leg.uniqueid, "", leg.began_at, began_seen=False)
+        attempt.requested_before_end = leg.requested_at is not None
+        if leg.up_at is not None:
+            attempt.move("up", leg.up_at)
+        call.tries.append(attempt)
+        return attempt
+
     def _bury(self, call: Call, leg: Leg, at: float) -> None:
         leg.ended_at = at
         attempt = call.try_of(leg.uniqueid)
+        began_a_call = (
+            leg.uniqueid == call.linkedid or leg.uniqueid in call.joined
+        )  # the answer to a re-INVITE it heard
+        if attempt is None and not began_a_call and evidence.read_line(leg.heard) is not None:
+            attempt = self._unseen_try(call, leg)
         if attempt is not None:
             if attempt.heard is None or attempt.answered_at is None:
                 attempt.heard = leg.heard if leg.heard is not None else attempt.heard

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asterisk_sip.calls.dialog import Dialog
-from asterisk_sip.calls.events import Channel
+from asterisk_sip.calls.events import Channel, DialBegan
 from asterisk_sip.calls.refusals import Refusal
 
 TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing", "answered", "ended"
@@ -118,6 +118,13 @@ class Try:
     )
     peer_alive_at: float | None = None  # when the same endpoint had last shown, in another attempt, that it is there
 
+    def begin(self, dialer: str | None, event: DialBegan) -> None:
+        """Take what the event of its beginning tells, which may come late."""
+        self.dialer, self.dial_string, self.began_seen = dialer, event.dial_string, event.seen
+        self.began_at = min(self.began_at, event.at)
+        tech, slash, _ = event.dest.name.partition("/")
+        self.by_queue = bool(slash) and event.dial_string.startswith(tech + slash)  # Dial leaves the technology out
+
     def move(self, came: str, at: float) -> bool:
         """Go to the phase that ``came`` leads to; return whether it changed anything."""
         phase = MOVES.get((self.phase, came))
@@ -195,6 +202,15 @@ class Call:
             parent = self.try_of(self.legs[dialer].pair or "")
             if parent is not None:
                 return parent.stage
+        self.stages += 1
+        return self.stages
+
+    def stage_unseen(self, leg: Leg) -> int:
+        """Return the stage of an attempt whose beginning nobody told: that of one whose leg lived beside this one's."""
+        for attempt in reversed(self.tries):
+            other = self.legs[attempt.leg]
+            if attempt.answered_at is None and (other.ended_at is None or other.ended_at > leg.began_at):
+                return attempt.stage
         self.stages += 1
         return self.stages
 

@@ -91,17 +91,18 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     leg = call.legs[attempt.leg]
     known = evidence.of_attempt(attempt, leg, version)
     dial_status = _dial_status(call, attempt)
+    broken_off = dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26)
     if attempt.answered_at is not None:
         disposition = ANSWERED
     elif attempt.forward is not None:
         disposition = FORWARDED
     elif leg.up_at is not None and dial_status not in ("ANSWER", "CANCEL", None):
         disposition = "rejected"  # by what answers for the callee: a routine of the dialplan, a question to press 1
-    elif known.status.code is not None and known.status.code >= 300 and not _only_challenged(attempt, leg, known):
+    elif _refused(attempt, leg, known) and not (broken_off and known.status.code == 487):  # 487 answers our CANCEL
         disposition = _of_code(call, attempt, known)
     elif not known.nothing_came and _hung_up_by_us(call, attempt, leg):
         disposition = "pbx_ended"
-    elif dial_status == "CANCEL" or (attempt.stage in answered_stages and leg.cause == 26):
+    elif broken_off:
         elsewhere = leg.cause == 26 or attempt.stage in answered_stages
         disposition = (
             ELSEWHERE if elsewhere else CANCELLED if _caller_left(call, attempt) else _ended_by_us(call, attempt)
@@ -117,6 +118,12 @@ def _judge_attempt(call: Call, attempt: Try, answered_stages: set[int], version:
     else:
         disposition = _of_cause(attempt, leg, dial_status, known)
     return Judged(attempt, leg, known, disposition)
+
+
+def _refused(attempt: Try, leg: Leg, known: Known) -> bool:
+    """Return whether a final status ended the attempt."""
+    code = known.status.code
+    return code is not None and code >= 300 and not _only_challenged(attempt, leg, known)
 
 
 def _only_challenged(attempt: Try, leg: Leg, known: Known) -> bool:
@@ -206,7 +213,9 @@ def _of_code(call: Call, attempt: Try, known: Known) -> str:
         return "no_response" if code == 408 else "unreachable"
     disposition = catalog.sip_code(code, known.status.phrase).disposition
     caller = call.root
-    gave_up = attempt.dial_status == "CANCEL" or (caller is not None and caller.requested_at is not None)
+    gave_up = (
+        caller is not None and caller.requested_at is not None and (attempt.caller_left or not attempt.dial_status)
+    )
     if disposition == CANCELLED and not gave_up:  # a 487 that nobody here asked for: the far side's own time-out
         return "no_answer" if attempt.ringing_at is not None else "unknown"
     return disposition
@@ -313,7 +322,7 @@ def _released_failed(call: Call, deciding: Judged) -> str:
     code = deciding.known.status.code
     if grade == Grade.LOCAL:
         return "network"
-    if grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300:
+    if grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300 and code != 487:
         side = catalog.sip_code(code, deciding.known.status.phrase).fault
         return "callee" if side == "callee" else "network"
     if deciding.attempt.requested_before_end:
