@@ -75,6 +75,22 @@ async def test_what_the_log_tells_of_a_call(
 
 
 @Release
+@pytest.mark.parametrize(
+    ("name", "outcome", "stages"), [("failover-rescued", "rescued", [1, 2]), ("fork-answered", "answered", [1, 1])]
+)
+async def test_the_end_of_a_leg_may_be_written_behind_the_beginning_of_the_next(
+    name: str, outcome: str, stages: list[int], release: str
+) -> None:
+    """Seen on 16: each row is written when its turn comes, a millisecond sooner or later."""
+    rows = await rows_of(name, release)
+    _, first, second = (row for row in rows if row.kind == "CHAN_START")
+    ends = [row for row in rows if row.kind in ("HANGUP", "CHAN_END") and row.uniqueid == first.uniqueid]
+    late = [row._replace(at=max(row.at, second.at + 0.002)) if row in ends else row for row in rows]
+    [call] = told(calls_from_cel(sorted(late, key=lambda row: row.at), 0.0, EVER), release)
+    assert (call.outcome, sorted(each.stage for each in call.attempts)) == (outcome, stages)
+
+
+@Release
 async def test_a_cause_is_a_set_of_codes_and_says_where_it_was_read(release: str) -> None:
     call = await read("rejected-608", release)
     assert call.sip.code is None

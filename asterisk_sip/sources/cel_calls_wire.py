@@ -40,7 +40,7 @@ def calls_from_cel(rows: Iterable[Row], gap_began_at: float, gap_ended_at: float
 
 
 def _events(call: CelCall) -> Iterator[ev.Event]:
-    for row in call.rows:
+    for row in _in_order(call):
         leg = call.legs[row.uniqueid]
         if row.kind == "CHAN_START":
             yield from _began(call, leg, row)
@@ -54,6 +54,35 @@ def _events(call: CelCall) -> Iterator[ev.Event]:
             yield ev.QueueLeft(row.at, _channel(row))
         elif row.kind == "HANGUP" or (row.kind == "CHAN_END" and leg.ended_at == row.at and leg.cause is None):
             yield from _ended(call, leg, row)
+
+
+def _in_order(call: CelCall) -> list[Row]:
+    """Return the rows as things happened: 16 may write a refused leg's end behind the next one's beginning."""
+    dialled = [leg for leg in call.legs.values() if leg.dialled_by == "AppDial" and leg.began_at is not None]
+    moved: dict[str, float] = {}
+    for leg in dialled:
+        began, ended = leg.began_at or 0.0, leg.ended_at or 0.0
+        others = [other for other in dialled if other is not leg and began <= (other.began_at or 0.0) <= ended]
+        nexts = [other.began_at or 0.0 for other in others if leg.answered_at is None and _in_turn(call, leg, other)]
+        if nexts and ended - min(nexts) < AT_ONCE_S:
+            moved[leg.uniqueid] = min(nexts)
+
+    def when(row: Row) -> tuple[float, bool]:
+        at = moved.get(row.uniqueid) if row.kind in ("HANGUP", "CHAN_END") else None
+        return (row.at, True) if at is None else (at, False)
+
+    return sorted(call.rows, key=when)
+
+
+def _in_turn(call: CelCall, one: CelLeg, other: CelLeg) -> bool:
+    """Return whether two legs were dialled one after the other: no Dial leads to both, and one to one of them."""
+    peers = {peer_of(leg.rows[0].channel) for leg in (one, other)}
+    led = [
+        sum(any(_leads_to(each, peer) for peer in peers) for each in row.app_data.partition(",")[0].split("&"))
+        for row in call.rows
+        if row.app == "Dial"
+    ]
+    return max(led, default=0) == 1
 
 
 def _channel(row: Row, *, up: bool = False) -> ev.Channel:
