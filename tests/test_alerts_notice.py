@@ -154,7 +154,7 @@ ANY = {"trunk": "acme"}
         ({(404, "not_found"): 30, (484, "not_found"): 7}, "mostly 404 Not Found"),
         ({(404, "not_found"): 37, (503, "congestion"): 400}, "404 Not Found"),  # the rule did not count the 503
         ({(404, "not_found"): 3, (484, "busy"): 400}, "404 Not Found"),
-        ({(404, "not_found"): 1, (484, "not_found"): 1, (484, "rejected"): 1}, "failed calls"),
+        ({(404, "not_found"): 1, (484, "not_found"): 1, (484, "rejected"): 1}, "failures"),
     ],
 )
 def test_a_rule_over_several_statuses_names_the_one_that_it_counted_and_says_when_others_were_with_it(

@@ -120,7 +120,7 @@ async def test_without_a_program_status_tells_what_the_store_holds(opened: Opene
     shown = words_of(await (await opened()).page("/status"))
     assert "All is well" in shown
     assert re.search("hook \u2013 5 \u2013 \u2013", shown), "four calls and a gap wait for it"
-    assert "Waiting for sinks 5" in shown
+    assert "Waiting for sinks and alerts 5" in shown
     assert "calls.db Size 0." in shown
     assert re.search(r"✕ " + re.escape(SHOWN) + r" ✕ ami", shown), "the gap that lasts"
 

@@ -48,6 +48,28 @@ async def test_every_page_is_quiet_safe_and_fits_a_phone_and_a_wall(someone: Rea
             assert await page.evaluate("window.hacked") is None, path
 
 
+@pytest.mark.parametrize("lang", ["en", "de", "es", "fr", "pt"])
+async def test_on_a_phone_the_page_that_is_read_is_named_in_sight(someone: Reader, lang: str) -> None:
+    page = await someone.page(f"/status?lang={lang}", viewport=PHONE)
+    await expect(page.locator("nav [aria-current]")).to_be_in_viewport(ratio=0.99)
+    if lang == "en":  # the others may have to be drawn aside
+        for name in await page.locator("nav a").all():
+            await expect(name).to_be_in_viewport(ratio=0.99)
+
+
+async def test_hints_in_fields_are_read_whole(someone: Reader) -> None:
+    page = await someone.page("/failures", viewport={"width": 1440, "height": 900})
+    hints = await page.evaluate(
+        """[...document.querySelectorAll(".filters input[placeholder]")].filter((field) => field.offsetWidth).map(
+            (field) => {
+                field.value = field.placeholder;
+                return [field.placeholder, field.scrollWidth - field.clientWidth];
+            })"""
+    )
+    assert len(hints) > 5
+    assert [hint for hint, over in hints if over > 0] == []
+
+
 async def test_the_overview_compares_counts_and_leads_to_the_calls(someone: Reader) -> None:
     page = await someone.page()
     tiles = page.locator(".tiles li")

@@ -42,7 +42,11 @@ document.addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
-document.addEventListener("DOMContentLoaded", () => localTimes(document));
+document.addEventListener("DOMContentLoaded", () => {
+  localTimes(document);
+  // on a phone not every language's names fit side by side: the one that is read is in sight
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+});
 document.addEventListener("htmx:after:swap", () => localTimes(document));
 
 // <button data-copy="id of what to copy">
