@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict
@@ -75,6 +76,29 @@ class Repeats:
         return event
 
 
+class Escaped:
+    """Shows what steers a terminal as escapes: the renderer does so only where it quotes a text anyway."""
+
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        """Let an event through."""
+        for name, value in event.items():
+            if isinstance(value, str) and not value.isprintable() and not _QUOTED & set(value):
+                event[name] = repr(value)[1:-1]
+        return event
+
+
+_QUOTED = frozenset(" \t=\r\n\"'")
+"""Signs that make the renderer quote a text."""
+
+
+def _traceback(out: TextIO, error: Any) -> None:
+    """Write a traceback without the values of variables: secrets are among them. What an error says may be remote."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, error)
+    lines = (line if line.isprintable() else repr(line)[1:-1] for line in written.getvalue().split("\n"))
+    out.write("\n".join(lines))
+
+
 class Stderr:
     """Writes lines to stderr. A log that cannot be written (a full disk, a reader that is gone) stops nothing."""
 
@@ -94,8 +118,7 @@ def set_up_log(config: LogConfig) -> None:
     """Send the log to stderr, for a person (console) or for a log shipper (json). Remote text is shown escaped."""
     THRESHOLD.set(config.level)
     json = config.format == "json"
-    plain = structlog.dev.plain_traceback  # the usual one shows variables, secrets among them
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback)
     renderer: Any = structlog.processors.JSONRenderer() if json else console
     structlog.configure(
         processors=[
@@ -104,7 +127,7 @@ def set_up_log(config: LogConfig) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if json else []),
+            structlog.processors.format_exc_info if json else Escaped(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),

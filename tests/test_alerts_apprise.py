@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from asterisk_sip.alerts import hooks_apprise
 from asterisk_sip.alerts.hooks_apprise import AppriseSettings, AppriseTarget
 from asterisk_sip.alerts.letter import Scribe
 from asterisk_sip.alerts.model import Change
@@ -61,6 +62,32 @@ async def test_of_several_urls_only_those_that_failed_are_tried_again_and_no_pas
         await sink.close()
     assert [post.path for post in target.posts] == ["/a", "/b", "/c", "/b"]
     assert "hidden" not in repr(settings)
+
+
+async def test_a_notice_that_took_too_long_and_arrived_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        """A service that answers when it is let."""
+
+        def __init__(self) -> None:
+            self.asked, self.answer, self.times = threading.Event(), threading.Event(), 0
+
+        def notify(self, **_: object) -> bool:
+            self.times += 1
+            self.asked.set()
+            return self.answer.wait(30)
+
+    slow = Slow()
+    monkeypatch.setattr(hooks_apprise, "load", lambda _urls: [slow])
+    sink = AppriseTarget(AppriseSettings(("json://127.0.0.1/",)))
+    await sink.open()
+    late = asyncio.create_task(sink.write([delivery(FIRED)]))
+    await asyncio.to_thread(slow.asked.wait, 30)
+    late.cancel()  # nobody waits any more, and it is offered again
+    again = asyncio.create_task(sink.write([delivery(FIRED)]))
+    slow.answer.set()
+    await again
+    await sink.close()
+    assert slow.times == 1
 
 
 async def test_apprise_loads_and_sends_in_a_thread_of_its_own_while_the_loop_goes_on() -> None:

@@ -82,3 +82,20 @@ def test_an_error_that_should_not_have_happened_is_told_without_the_values_of_va
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "ZeroDivisionError" in done.stderr
     assert "hunter2-must-never-show" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_nothing_that_remote_parties_say_steers_a_terminal(form: str) -> None:
+    program = (
+        "import structlog; from asterisk_sip.config import LogConfig; from asterisk_sip.daemon_log import set_up_log\n"
+        f"set_up_log(LogConfig(format={form!r})); log = structlog.get_logger()\n"
+        "for text in ('\\x1b[31mred', '\\x9b2J', 'a\\u202eb', 'in words \\x1b[2J', 'x\\ny', \"it's \\x07\"):\n"
+        "    log.warning('login refused', user=text)\n"
+        "try:\n    raise ValueError('\\x1b]0;title\\x07')\n"
+        "except ValueError:\n    log.exception('cannot answer')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    lines = done.stderr.decode().splitlines()
+    assert [line for line in lines if not line.isprintable()] == []
+    assert sum("login refused" in line for line in lines) == 6
+    assert any("x1b[31mred" in line or "u001b[31mred" in line for line in lines)

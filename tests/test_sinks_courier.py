@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from asterisk_sip.errors import PermanentSinkError, TransientSinkError
@@ -16,7 +20,7 @@ from asterisk_sip.sinks.base import KINDS, Delivery, Kind
 from asterisk_sip.sinks.courier import Courier
 from asterisk_sip.sinks.couriers import Couriers
 from asterisk_sip.sinks.dead_letters import DeadLetters
-from asterisk_sip.sinks.hand_over import Patience
+from asterisk_sip.sinks.hand_over import HandOver, Patience
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.outbox import gap_delivery_id
 from asterisk_sip.stores.sqlite import SqliteStore
@@ -170,6 +174,34 @@ async def test_one_record_that_a_sink_never_takes_is_put_aside_and_the_others_ar
     told = json.loads(letter)
     assert (told["id"], told["reason"], told["record"]["id"]) == (poison, "400: field too long", poison)
     assert couriers.couriers[0].progress.dead == 1
+
+
+async def test_a_dead_letter_that_the_disk_did_not_take_leaves_nothing_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, letter = DeadLetters(tmp_path / "dead"), Delivery(1, "failure", "a", "{}")
+    await dead.put("sink", letter, "first")
+
+    def full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(TransientSinkError, match="No space left"):
+            await dead.put("sink", letter, "second")
+    await dead.put("sink", letter, "third")
+    assert [json.loads(line)["reason"] for line in dead.file("sink").read_text().splitlines()] == ["first", "third"]
+    assert stat.S_IMODE(dead.file("sink").stat().st_mode) == 0o640
+
+
+async def test_a_sink_that_complains_of_what_it_took_holds_nothing(tmp_path: Path) -> None:
+    class Complains(ScriptedSink):
+        async def answer(self, deliveries: Sequence[Delivery], /) -> None:
+            raise PermanentSinkError("taken, but not liked", len(deliveries))
+
+    hands = HandOver("sink", Complains(), DeadLetters(tmp_path / "dead"), FAST)
+    await hands.deliver([Delivery(1, "failure", "a", "{}"), Delivery(2, "failure", "b", "{}")])
+    assert (hands.progress.delivered, hands.progress.dead, hands.held_s) == (2, 0, 0.0)
 
 
 async def test_an_error_nobody_thought_of_loses_nothing(store: SqliteStore) -> None:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 from asterisk_sip.errors import PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import Delivery, Kind
 
+_REMEMBERED = 256
+"""Of so many notices it is known who took them."""
+
 _KINDS = {"critical": "failure", "warning": "warning", "info": "info"}
 
 
@@ -25,7 +28,7 @@ class AppriseSettings:
 
 
 class AppriseTarget:
-    """Sends each notice to every URL; after a failure again to those that did not take it.
+    """Sends each notice to every URL; after a failure, or when nobody waited for it, to those that did not take it.
 
     Apprise is loaded and runs in a thread of its own: it takes half a second to load, and it waits for the network.
     """
@@ -65,6 +68,8 @@ class AppriseTarget:
     def _send(self, delivery: Delivery) -> None:
         told = json.loads(delivery.text)
         taken = self._taken.setdefault(delivery.id, set())
+        while len(self._taken) > _REMEMBERED:
+            del self._taken[next(iter(self._taken))]
         failed = []
         for number, place in enumerate(self._places):
             if number in taken:
@@ -80,7 +85,6 @@ class AppriseTarget:
                 failed.append(f"{number + 1} ({place[0].service_name})")
         if failed:
             raise TransientSinkError(f"apprise: not taken by URL {', '.join(failed)}")
-        del self._taken[delivery.id]
 
 
 def load(urls: Sequence[str]) -> list[Any]:

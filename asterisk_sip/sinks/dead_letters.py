@@ -12,6 +12,7 @@ from typing import Any
 from asterisk_sip.calls.model import isoformat
 from asterisk_sip.errors import TransientSinkError
 from asterisk_sip.sinks.base import Delivery
+from asterisk_sip.sinks.whole_lines import append
 
 _SUFFIXES = {".jsonl", ".taken", ".sending"}
 """Put aside, and on the way of being sent again."""
@@ -56,10 +57,11 @@ class DeadLetters:
     def _append(self, path: Path, line: bytes) -> None:
         try:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+            try:
+                append(fd, line, os.fstat(fd).st_size)
+            finally:
+                os.close(fd)
         except OSError as error:
             raise TransientSinkError(f"{path}: {error.strerror or error}") from error
 

@@ -92,8 +92,8 @@ class HandOver:
                 await self._pause(error)
             else:
                 self._counted(rest, len(rest))
-                self._well()
-                return
+                rest = ()
+        self._well()
 
     def _counted(self, deliveries: Sequence[Delivery], taken: int) -> Sequence[Delivery]:
         """Count the first ``taken`` as delivered; return the others."""

@@ -14,6 +14,7 @@ from typing import Literal
 
 from asterisk_sip.errors import TransientSinkError
 from asterisk_sip.sinks.base import Delivery, Kind
+from asterisk_sip.sinks.whole_lines import append
 
 _TAIL_BYTES = 1 << 16
 _ENDED_AT = re.compile(rb'"ended_at":\s?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"')
@@ -83,13 +84,7 @@ class JsonlSink:
             self._open()
         fd = self._fd
         assert fd is not None  # noqa: S101  _open() made it
-        try:
-            _write_all(fd, lines)
-            if self._settings.fsync == "always":
-                os.fsync(fd)
-        except OSError:
-            os.ftruncate(fd, self._size)
-            raise
+        append(fd, lines, self._size, through=self._settings.fsync == "always")
         self._size += len(lines)
 
     def _is_due(self, more: int) -> bool:
@@ -114,12 +109,6 @@ def line(delivery: Delivery) -> str:
     """Return a delivery as its line: the record's JSON, a gap's as ``{"gap": ...}``, and a mark if it is repeated."""
     text = f'{{"gap":{delivery.text}}}' if delivery.kind == "gap" else delivery.text
     return f'{text[:-1]},"repeated":true}}\n' if delivery.repeated else f"{text}\n"
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _without_torn_line(fd: int) -> int:
