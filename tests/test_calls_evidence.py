@@ -193,6 +193,22 @@ def test_who_released_a_rejected_call(status: str, released_by: str) -> None:
     assert record(script).released_by == released_by
 
 
+@pytest.mark.parametrize(("cause", "released_by"), [(17, "callee"), (34, "network")])
+@pytest.mark.parametrize("peer", ["PJSIP/acme", "SIP/acme", "DAHDI/i1/123"])
+def test_who_released_a_call_does_not_depend_on_how_its_status_is_known(
+    peer: str, cause: int, released_by: str
+) -> None:
+    script = AmiScript(release="16", line=False)
+    caller = script.incoming()
+    trunk = script.dial(caller, peer, "1")
+    if not peer.startswith("SIP/"):  # chan_sip asks for no hangup when it is refused
+        script.hangup_request(trunk, cause)
+    script.dial_end(trunk, "BUSY" if cause == 17 else "CONGESTION")
+    script.hangup(trunk, cause)
+    script.hangup(caller, cause)
+    assert record(script).released_by == released_by
+
+
 def test_asterisk_released_a_call_that_rang_out() -> None:
     script = AmiScript()
     caller = script.incoming()

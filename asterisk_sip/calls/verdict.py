@@ -322,9 +322,15 @@ def _released_failed(call: Call, deciding: Judged) -> str:
     code = deciding.known.status.code
     if grade == Grade.LOCAL:
         return "network"
-    if grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300 and code != 487:
-        side = catalog.sip_code(code, deciding.known.status.phrase).fault
-        return "callee" if side == "callee" else "network"
-    if deciding.attempt.requested_before_end:
-        return "network"
+    refused = grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300 and code != 487
+    if refused or grade == Grade.CANDIDATES or deciding.attempt.requested_before_end:
+        return "callee" if _side(deciding, code if refused else None) == "callee" else "network"
     return "pbx"
+
+
+def _side(judged: Judged, code: int | None) -> str:
+    """Return whose side the far end's refusal was on: by its status, else by its cause, else by what it came to."""
+    if code is not None:
+        return catalog.sip_code(code, judged.known.status.phrase).fault
+    cause = catalog.q850_cause(judged.leg.cause or 0)
+    return cause.fault if cause.disposition == judged.disposition else catalog.disposition(judged.disposition).fault
