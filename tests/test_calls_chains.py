@@ -350,3 +350,28 @@ def test_an_attempt_behind_a_local_channel_that_began_unseen_is_still_one_call()
     script.hangup(caller, 17)
     [call] = records(script.stream())
     assert (call.sip.code, call.partial) == (486, True)
+
+
+@pytest.mark.parametrize("told_late", [True, False])
+def test_what_a_local_channel_of_a_group_dials_may_be_told_before_the_channel_itself(*, told_late: bool) -> None:
+    """Seen on 16.28: the dialplan behind the channel runs in a thread of its own, and was quicker than the Dial."""
+    script = AmiScript()
+    caller = script.incoming()
+    phone = script.dial(caller, "PJSIP/2001", "2001")
+    one, two = script.local(caller, "100")
+    own = script.events.pop()
+    trunk = script.dial(two, "PJSIP/acme", "100@acme")
+    if told_late:
+        script.events.append(own)
+    else:
+        script.events.insert(-2, own)
+    script.reject(phone, "486 Busy Here")
+    script.reject(trunk, "503 Service Unavailable")
+    second = script.dial(two, "PJSIP/globex", "100@globex")
+    script.answer(second)
+    script.dial_end(one, "ANSWER")
+    hang_up_group(script, (one, two, second))
+    script.hangup(caller)
+    call = record(script)
+    assert call.outcome is Outcome.RESCUED
+    assert [(stage, endpoint) for _, stage, endpoint, _ in chain(call)] == [(1, "2001"), (1, "acme"), (2, "globex")]

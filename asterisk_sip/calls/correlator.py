@@ -110,7 +110,7 @@ class Correlator(InFlight):
             call.left_out += 1
             call.partial = True
             return []
-        stage = call.stage_of_next(source, event.at)
+        stage = call.stage_of_next(source, leg, event.at)
         attempt = Try(len(call.tries) + 1, stage, source, leg.uniqueid, event.dial_string, event.at)
         attempt.begin(source, event)
         attempt.peer_alive_at = self._peers.get(peer_of(leg.name))

@@ -183,27 +183,45 @@ class Call:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
 
-    def stage_of_next(self, dialer: str | None, at: float) -> int:
-        """Return the stage of an attempt that begins at ``at``.
+    def stage_of_next(self, dialer: str | None, leg: Leg, at: float) -> int:
+        """Return the stage of an attempt on ``leg`` that begins at ``at``.
 
         It shares the stage of the dialer's last attempts while one of them is pending (forks, ring groups) or was
-        forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local.
-        Those that Asterisk itself begins in one breath (Page) are forks, however soon one of them ends.
+        forwarded; the first attempt behind a Local channel shares the stage of the attempt that dialled the Local, also
+        when it is told before that one. Those that Asterisk itself begins in one breath (Page) are forks, however soon
+        one of them ends.
         """
+        stage = self._shared_stage(dialer, at)
+        behind = [attempt for attempt in self.tries if leg.pair is not None and attempt.dialer == leg.pair]
+        first = [attempt for attempt in behind if attempt.stage == behind[0].stage]
+        if stage is None and first:
+            return first[0].stage
+        if stage is None:
+            self.stages += 1
+            return self.stages
+        for attempt in first:
+            attempt.stage = stage
+        return stage if not first else self._renumbered(stage)
+
+    def _renumbered(self, stage: int) -> int:
+        """Close the gap that a stage left which is no more; return the number that ``stage`` has then."""
+        numbers = {number: place for place, number in enumerate(sorted({each.stage for each in self.tries}), 1)}
+        for attempt in self.tries:
+            attempt.stage = numbers[attempt.stage]
+        self.stages = len(numbers)
+        return numbers[stage]
+
+    def _shared_stage(self, dialer: str | None, at: float) -> int | None:
         mine = [attempt for attempt in self.tries if attempt.dialer == dialer]
-        if mine:
-            last = mine[-1].stage
-            same = [attempt for attempt in mine if attempt.stage == last]
-            if dialer is None and at - mine[-1].began_at < ONE_BREATH_S:
-                return last
-            if any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same) or same[-1].forward:
-                return last
-        elif dialer is not None and self.legs[dialer].pair is not None:
-            parent = self.try_of(self.legs[dialer].pair or "")
-            if parent is not None:
-                return parent.stage
-        self.stages += 1
-        return self.stages
+        if not mine:
+            pair = self.legs[dialer].pair if dialer is not None else None
+            parent = self.try_of(pair) if pair is not None else None
+            return None if parent is None else parent.stage
+        last = mine[-1].stage
+        same = [attempt for attempt in mine if attempt.stage == last]
+        in_one_breath = dialer is None and at - mine[-1].began_at < ONE_BREATH_S
+        pending = any(attempt.phase != ENDED and attempt.answered_at is None for attempt in same)
+        return last if in_one_breath or pending or same[-1].forward else None
 
     def stage_unseen(self, leg: Leg) -> int:
         """Return the stage of an attempt whose beginning nobody told: that of one whose leg lived beside this one's."""
