@@ -8,7 +8,7 @@ case "${1:?setup or test}" in
     wanted=(python3 python3-venv)
     ;;
   test)
-    wanted=(debootstrap ca-certificates openssl postgresql chromium prometheus prometheus-alertmanager faketime libnss-wrapper systemd)
+    wanted=(debootstrap ca-certificates openssl postgresql chromium prometheus prometheus-alertmanager faketime libatomic1 libnss-wrapper systemd)
     ;;
   *)
     echo "unknown set of packages: $1" >&2

@@ -93,16 +93,19 @@ async def test_an_outage_of_the_link_is_a_gap_and_what_lives_is_found_again(lab:
         Cable(lab.pbx.host, lab.pbx.ports.http) as cable,
         Beside(tmp_path / "ari", lab.pbx, "ari", port=cable.port) as companion,
     ):
-        before = asyncio.create_task(lab.caller.call("trunk.acme.ok", bye_after_s=4.0))
-        await until(lambda: lab.acme.calls, "a call before the outage")
+        over_now = asyncio.Event()
+        before = asyncio.create_task(lab.caller.call("trunk.acme.ok", hang_up=over_now))
+        await until(lambda: companion.in_flight() == 1, "a call before the outage")
         await cable.cut()
         await until(companion.gaps, "the gap")
         unseen = await lab.caller.call("trunk.acme.486")
-        during = asyncio.create_task(lab.caller.call("trunk.globex.ok", bye_after_s=4.0))
+        during = asyncio.create_task(lab.caller.call("trunk.globex.ok", hang_up=over_now))
         await until(lambda: lab.globex.calls, "a call that begins unseen")
         await cable.plug()
         await until(lambda: len(companion.logged("listening")) == 2, "the link is back")
         await lab.caller.call("trunk.acme.608")
+        await until(lambda: companion.in_flight() == 2, "both calls that live were found")
+        over_now.set()
         await asyncio.gather(before, during)
         records = await companion.recorded(3)
         [(_, over)] = companion.gaps()
