@@ -309,7 +309,8 @@ def test_what_runs_is_locked_alike_everywhere() -> None:
 def test_pipx_and_uvx_take_the_wheel_as_the_docs_say(wheel: Path, tmp_path: Path) -> None:
     tool = ("tool", "run", "--python", sys.executable, "--from", str(wheel), "asterisk-sip")
     assert "608 Rejected" in uv(*tool, "explain", "608")
-    environ = os.environ | {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    folders = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    environ = os.environ | pypi.uv_environ() | folders  # pipx lets uv do its work
     command = [sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(wheel)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
