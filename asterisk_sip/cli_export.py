@@ -75,13 +75,14 @@ def export(
         The country of the dialled number: DE, 49 or +49.
     """
     from asterisk_sip.render_export import written
+    from asterisk_sip.render_plain import counted
 
     asked = (since, until, code, class_, trunk, outcome, number, pbx)
     query = call_query(*asked, fault=fault, country=country)
     place = store_place(config, store)
     with written(out, format_) as write:
         count = asyncio.run(_copied(place, query, write))
-    sys.stderr.write(f"{count:,} calls in {out}\n")
+    sys.stderr.write(f"{counted(count, 'call')} in {out}\n")
 
 
 async def _copied(place: StorePlace, query: CallQuery, write: Write) -> int:

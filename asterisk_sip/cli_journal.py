@@ -15,7 +15,7 @@ from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.cli_replay import Patterns
 from asterisk_sip.cli_store import folder_made
 from asterisk_sip.errors import AsteriskSipError, CommandError
-from asterisk_sip.render_plain import plain
+from asterisk_sip.render_plain import counted, plain
 
 if TYPE_CHECKING:
     from asterisk_sip.calls.model import CallRecord
@@ -137,7 +137,7 @@ def export_case(
         }
     )
     sys.stderr.write(
-        f"{out}: {len(case.content):,} bytes, {len(case.records)} calls\n"
+        f"{out}: {len(case.content):,} bytes, {counted(len(case.records), 'call')}\n"
         "Numbers and names are masked; endpoints, contexts, hosts and phrases are not. Read it before you send it.\n"
     )
 

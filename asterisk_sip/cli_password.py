@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.errors import AsteriskSipError
+from asterisk_sip.errors import AsteriskSipError, CommandError
+
+LONGEST_NAME = 79
 
 
 def password(
@@ -38,7 +40,7 @@ def password(
 
     if token:
         if name is None or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise AsteriskSipError(
+            raise CommandError(
                 "a token needs a name: letters, digits, '.', '_' or '-', as in: password --token grafana"
             )
         made = new_token(name)
@@ -46,6 +48,8 @@ def password(
         sys.stderr.write("These lines go into the configuration:\n\n")
         _show("token", name, role, hashed(made))
         return
+    if name is not None and (not 0 < len(name) <= LONGEST_NAME or not name.isprintable()):
+        raise CommandError(f"a name is one line of 1 to {LONGEST_NAME} characters")
     found = hashed(_asked())
     if name is None:
         sys.stdout.write(f"{found}\n")
@@ -63,8 +67,12 @@ def _asked() -> str:
     from asterisk_sip.password import LEAST_CHARACTERS, MOST_CHARACTERS
 
     if sys.stdin.isatty():
-        text = getpass.getpass("Password: ")
-        if getpass.getpass("Once more: ") != text:
+        try:
+            text = getpass.getpass("Password: ")
+            again = getpass.getpass("Once more: ")
+        except EOFError:
+            raise AsteriskSipError("no password was given") from None
+        if again != text:
             raise AsteriskSipError("the two are not the same")
     else:
         text = sys.stdin.readline().rstrip("\r\n")

@@ -100,6 +100,7 @@ def _wanted(number: str, region: str | None, config: Config | None) -> Wanted:
 
 async def _stored(place: StorePlace, wanted: Wanted, *, yes: bool) -> bool:
     """Look through one store; return whether nothing is left in its files of what was to be erased."""
+    from asterisk_sip.render_plain import counted
     from asterisk_sip.stores.base import MissingStoreError
     from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -116,13 +117,13 @@ async def _stored(place: StorePlace, wanted: Wanted, *, yes: bool) -> bool:
             count += len(found)
             if yes and found:
                 await store.erase(found)
-        _say(f"{place}: {count} calls {'erased' if yes else 'found'}.")
+        _say(f"{place}: {counted(count, 'call')} {'erased' if yes else 'found'}.")
         if isinstance(store, SqliteStore):
             rest = await store.pending(wanted, delete=yes)
             if rest.open_calls:
-                _say(f"{place}: {rest.open_calls} calls in flight{'; run it again when they are over' if yes else ''}.")
+                _say(f"{place}: {counted(rest.open_calls, 'call')} in flight{'; run it again later' if yes else ''}.")
             if rest.deliveries:
-                _say(f"{place}: {rest.deliveries} records that wait for sinks{', erased' if yes else ''}.")
+                _say(f"{place}: {counted(rest.deliveries, 'record')} on the way to sinks{', erased' if yes else ''}.")
             if yes:
                 whole = await store.settle("TRUNCATE")
                 if not whole:
@@ -150,6 +151,7 @@ def _found(calls: list[Stored], wanted: Wanted) -> Iterator[Stored]:
 
 def _dead_letters(folder: Path, wanted: Wanted, *, yes: bool) -> None:
     """Look through what no sink or target will take. An erased line is overwritten where it stands."""
+    from asterisk_sip.render_plain import counted
     from asterisk_sip.sinks.dead_letters import files_below
     from asterisk_sip.stores.erasure import without
 
@@ -169,7 +171,7 @@ def _dead_letters(folder: Path, wanted: Wanted, *, yes: bool) -> None:
         except OSError as error:
             raise AsteriskSipError(f"{path}: {error.strerror or error}") from error
         if count:
-            _say(f"{path}: {count} dead letters {'erased' if yes else 'found'}.")
+            _say(f"{path}: {counted(count, 'dead letter')} {'erased' if yes else 'found'}.")
 
 
 def _tell_what_is_not_covered(config: Config) -> None:

@@ -19,7 +19,7 @@ from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.cli_store import opened, store_place
-from asterisk_sip.render_plain import json_line, plain
+from asterisk_sip.render_plain import counted, json_line, plain
 from asterisk_sip.sources.recording import Replay
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def replay(
         code = asyncio.run(_compare(records, store_place(config, store), as_json=format == "json"))
     elif store is not None:
         new, count = asyncio.run(_store(records, store, keep))
-        sys.stderr.write(f"{count} calls, {new} new in {store}\n")
+        sys.stderr.write(f"{counted(count, 'call')}, {new:,} new in {store}\n")
     elif format == "table":
         from asterisk_sip import render
 
@@ -168,8 +168,9 @@ async def _compare(records: Iterator[CallRecord], place: StorePlace, *, as_json:
     finally:
         await store.close()
     sys.stderr.write(
-        f"{counts.total()} calls replayed: {counts['changed']} would change, {counts['same']} stay as they are, "
-        f"{counts['unstored']} are not stored one by one, {counts['partial']} not compared (a gap, now or then)\n"
+        f"{counted(counts.total(), 'call')} replayed: {counts['changed']} would change, "
+        f"{counts['same']} stay as they are, {counts['unstored']} are not stored one by one, "
+        f"{counts['partial']} not compared (a gap, now or then)\n"
     )
     return 1 if counts["changed"] else 0
 

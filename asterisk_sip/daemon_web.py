@@ -16,9 +16,9 @@ from asterisk_sip.config_alerts import rules as alert_rules
 from asterisk_sip.config_web import WebConfig
 from asterisk_sip.daemon_access import TAKEN, Certificate, certificate, gate_of, taker
 from asterisk_sip.daemon_reload import Prepare
-from asterisk_sip.errors import ConfigError, LinkLostError
+from asterisk_sip.errors import ConfigError, LinkLostError, os_words
 from asterisk_sip.retry import Backoff
-from asterisk_sip.sources.keeper import address_had, os_words
+from asterisk_sip.sources.keeper import address_had
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.web.access import Gate
 from asterisk_sip.web.app import application

@@ -1,5 +1,7 @@
 """Every error this program raises on purpose. Foreign exceptions are mapped to one of these where they enter."""
 
+import os
+
 
 class AsteriskSipError(Exception):
     """The root: anything that is ours."""
@@ -66,3 +68,14 @@ class TransientSinkError(SinkError):
 
 class PermanentSinkError(SinkError):
     """The same batch will never be taken."""
+
+
+_OF_ASYNCIO = ("Connect call failed", "error while attempting to bind")
+
+
+def os_words(error: OSError) -> str:
+    """Return what the operating system says of an error, also where asyncio puts words and an address before it."""
+    said = error.strerror
+    if said and error.errno and said.startswith(_OF_ASYNCIO):
+        return os.strerror(error.errno)
+    return said or str(error) or type(error).__name__

@@ -25,7 +25,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import ServiceUnavailableError
 
-from asterisk_sip.errors import BrokerError
+from asterisk_sip.errors import BrokerError, os_words
 
 PREFIX = "asterisk-sip"
 """The first token of every subject: ``asterisk-sip.PBX.WORD``."""
@@ -149,7 +149,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "nothing came back in time"
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return os_words(error)
     described = getattr(error, "description", None)
     return str(described or error).removeprefix("nats: ").strip(" '\"") or type(error).__name__
 

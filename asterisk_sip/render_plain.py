@@ -20,6 +20,7 @@ __all__ = [
     "CSV_COLUMNS",
     "WIDTH",
     "cell",
+    "counted",
     "csv_lines",
     "csv_row",
     "explained",
@@ -81,6 +82,11 @@ def csv_lines(records: Iterable[CallRecord], out: TextIO) -> None:
     table.writerow(CSV_COLUMNS)
     for record in records:
         table.writerow([cell(value) for value in csv_row(record)])
+
+
+def counted(count: int, what: str) -> str:
+    """Return how many: ``1 call``, ``1,234 calls``."""
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def status(sip: SipStatus) -> str:

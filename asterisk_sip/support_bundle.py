@@ -22,11 +22,10 @@ import aiohttp
 from asterisk_sip import __version__
 from asterisk_sip.calls.model import isoformat
 from asterisk_sip.config import Config
-from asterisk_sip.errors import AsteriskSipError, SourceError
+from asterisk_sip.errors import AsteriskSipError, SourceError, os_words
 from asterisk_sip.sources import excerpt
 from asterisk_sip.sources.forms import Recording, files
 from asterisk_sip.sources.journal_wire import Frame, encode, first_line
-from asterisk_sip.sources.keeper import os_words
 from asterisk_sip.stores.base import Store, TotalsQuery, gap_json
 from asterisk_sip.stores.place import StorePlace
 from asterisk_sip.support_scrub import SHORT_DIGITS, Scrub, config_told

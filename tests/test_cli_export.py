@@ -79,7 +79,7 @@ def test_filters_are_those_of_calls_and_nothing_found_is_an_empty_file(
     format_: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export(path, tmp_path / "a", "--format", format_, "--code", "486") == 0
-    assert "1 calls" in capsys.readouterr().err
+    assert "1 call in" in capsys.readouterr().err
     assert export(path, tmp_path / "b", "--format", format_, "--number", "nobody") == 0
     assert "0 calls" in capsys.readouterr().err
     assert (tmp_path / "b").exists()

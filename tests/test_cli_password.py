@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import sys
 import tomllib
@@ -54,6 +55,8 @@ def test_a_token_is_told_apart_from_the_lines_for_the_configuration(capsys: pyte
         ([], "", "12 to 1024 characters"),
         (["--token"], "", "needs a name"),
         (["a b", "--token"], "", "needs a name"),
+        (["al\nice"], "", "one line of 1 to 79 characters"),
+        (["a" * 80], "", "one line of 1 to 79 characters"),
     ],
 )
 def test_what_cannot_be_used_is_refused(
@@ -64,5 +67,21 @@ def test_what_cannot_be_used_is_refused(
     reason: str,
 ) -> None:
     typed(monkeypatch, text)
-    assert cli.main(["password", *arguments]) == 1
+    assert cli.main(["password", *arguments]) == (2 if arguments else 1)
     assert reason in capsys.readouterr().err
+
+
+def test_whoever_gives_up_at_the_question_is_told_so_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def ended(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", ended)
+    assert cli.main(["password", "alice"]) == 1
+    assert capsys.readouterr().err == "asterisk-sip: no password was given\n"

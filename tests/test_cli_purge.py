@@ -86,8 +86,8 @@ class TestInAFile:
         assert self.run(path) == 0
         told = capsys.readouterr().out
         assert "6 calls found" in told
-        assert "1 calls in flight" in told
-        assert "1 records that wait for sinks" in told
+        assert "1 call in flight" in told
+        assert "1 record on the way to sinks" in told
         for place in ("caller.number", "exten", "attempts[0].dialled", "attempts[0].forward", "ladder[0].line"):
             assert place in told
         assert "--yes" in told
@@ -157,7 +157,7 @@ def test_the_database_behind_the_file_and_the_dead_letters(
     assert cli.main(["purge", "--config", str(config), "--number", "0301234567", "--yes"]) == 0
     told = capsys.readouterr().out
     assert told.count("6 calls erased") == 2
-    assert "1 dead letters erased" in told
+    assert "1 dead letter erased" in told
     for place in ("journal", "'lines'", "VACUUM FULL"):
         assert place in told
     assert asyncio.run(left(PostgresStore(url, postgres_server.password))) == EXPECTED
@@ -182,7 +182,7 @@ def test_what_was_put_aside_for_a_target_of_alerts_is_erased_too(
     )
     assert cli.main(["purge", "--config", str(config), "--number", "0301234567", "--yes"]) == 0
     said = capsys.readouterr().out
-    assert "1 dead letters erased" in said
+    assert "1 dead letter erased" in said
     assert "what alert target 'pager' was told" in said
     assert [json.loads(line).get("id") for line in path.read_text().splitlines()] == [None, "n2"]
 

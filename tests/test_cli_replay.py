@@ -61,7 +61,7 @@ def test_against_a_store_nothing_changes_as_long_as_nothing_changed(
     assert main(["replay", str(path), "--store", store, "--against-store"]) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("1 calls replayed: 0 would change, 1 stay as they are, 0 are not stored")
+    assert said.err.startswith("1 call replayed: 0 would change, 1 stay as they are, 0 are not stored")
 
 
 def test_against_a_store_every_field_that_would_change_is_told(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from asterisk_sip import __version__
-from asterisk_sip.errors import PermanentSinkError, SinkError, TransientSinkError
+from asterisk_sip.errors import PermanentSinkError, SinkError, TransientSinkError, os_words
 from asterisk_sip.sinks.addresses import Guard
 
 _LATER = frozenset({408, 425, 429})
@@ -131,11 +130,7 @@ def signed(signers: Iterable[Webhook], id_: str, body: str) -> dict[str, str]:
 
 
 def _words(error: Exception) -> str:
-    """Return the words of the operating system; asyncio puts its own before the address ("Connect call failed")."""
-    said, number = getattr(error, "strerror", None), getattr(error, "errno", None)
-    if said and number and said.startswith("Connect call failed"):
-        return os.strerror(number)
-    return said or type(error).__name__
+    return os_words(error) if isinstance(error, OSError) and error.strerror else type(error).__name__
 
 
 def _place(url: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, TakenOverError
+from asterisk_sip.errors import AsteriskSipError, AuthError, LinkLostError, TakenOverError, os_words
 from asterisk_sip.retry import Backoff
 from asterisk_sip.sources.listener import Listener, Losses
 
@@ -181,12 +180,3 @@ def why_no_tls(error: ssl.SSLError) -> str:
 def why_unreachable(error: OSError) -> str:
     """Return what to tell an operator of a connection that was not made."""
     return f"no connection: {os_words(error)}"
-
-
-def os_words(error: OSError) -> str:
-    """Return the words of the operating system.
-
-    asyncio puts words of its own in their place ("Connect call failed"); name resolution has its own numbers, below 0.
-    """
-    words = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-    return words or str(error)
