@@ -103,6 +103,7 @@ async def _stored(place: StorePlace, wanted: Wanted, *, yes: bool) -> bool:
     from asterisk_sip.render_plain import counted
     from asterisk_sip.stores.base import MissingStoreError
     from asterisk_sip.stores.sqlite import SqliteStore
+    from asterisk_sip.stores.sqlite_backup import copies
 
     store = place.store(readonly=not yes)
     whole, position, count = True, 0, 0
@@ -119,6 +120,8 @@ async def _stored(place: StorePlace, wanted: Wanted, *, yes: bool) -> bool:
                 await store.erase(found)
         _say(f"{place}: {counted(count, 'call')} {'erased' if yes else 'found'}.")
         if isinstance(store, SqliteStore):
+            for copy in copies(store.path):
+                _say(f"Not covered: {copy}, which was kept before an update: it holds what was there then; delete it.")
             rest = await store.pending(wanted, delete=yes)
             if rest.open_calls:
                 _say(f"{place}: {counted(rest.open_calls, 'call')} in flight{'; run it again later' if yes else ''}.")

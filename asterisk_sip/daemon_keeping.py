@@ -12,6 +12,7 @@ import structlog
 
 from asterisk_sip.config import Config
 from asterisk_sip.config_keeping import RetentionConfig
+from asterisk_sip.daemon_log import told_of
 from asterisk_sip.errors import StoreError
 from asterisk_sip.stores.base import Store
 from asterisk_sip.stores.place import StorePlace
@@ -89,19 +90,18 @@ async def kept(config: Config, store: Store | None = None) -> AsyncIterator[None
     async with contextlib.AsyncExitStack() as stack:
         tasks = []
         if store is not None:
-            tasks.append(asyncio.create_task(Keeping(config.retention, store).run()))
+            tasks.append(asyncio.create_task(Keeping(config.retention, store).run(), name="retention"))
         if store is None or config.store.url is not None:
             place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
-            tasks.append(asyncio.create_task(_elsewhere(config, place)))
+            tasks.append(asyncio.create_task(_elsewhere(config, place), name="retention"))
         for task in tasks:
-            stack.push_async_callback(_ended, task)
+            stack.push_async_callback(_ended, told_of(task))
         yield
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _elsewhere(config: Config, place: StorePlace) -> None:

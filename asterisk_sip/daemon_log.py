@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -97,6 +98,19 @@ def _traceback(out: TextIO, error: Any) -> None:
     structlog.dev.plain_traceback(written, error)
     lines = (line if line.isprintable() else repr(line)[1:-1] for line in written.getvalue().split("\n"))
     out.write("\n".join(lines))
+
+
+def told_of(task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """Have the log tell when a task for ever ends by an error nobody thought of: what it does is not done any more."""
+    task.add_done_callback(_tell_fault)
+    return task
+
+
+def _tell_fault(task: asyncio.Task[Any]) -> None:
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        log = structlog.get_logger(__name__)
+        log.error("ended by a fault, and not done until a restart", part=task.get_name(), exc_info=fault)
 
 
 class Stderr:

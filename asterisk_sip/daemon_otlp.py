@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from asterisk_sip.config_otlp import OtlpConfig
+from asterisk_sip.daemon_log import told_of
 from asterisk_sip.daemon_watch import Watch
 from asterisk_sip.errors import SinkError
 from asterisk_sip.metrics_process import own
@@ -76,10 +77,9 @@ class Telling:
 @contextlib.asynccontextmanager
 async def telling(config: OtlpConfig, watch: Watch) -> AsyncIterator[None]:
     """Send the metrics as long as the body runs, and once more at its end."""
-    task = asyncio.create_task(Telling(config, watch).run(), name="otlp")
+    task = told_of(asyncio.create_task(Telling(config, watch).run(), name="otlp"))
     try:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)

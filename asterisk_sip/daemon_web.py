@@ -15,6 +15,7 @@ from asterisk_sip.config import Config
 from asterisk_sip.config_alerts import rules as alert_rules
 from asterisk_sip.config_web import WebConfig
 from asterisk_sip.daemon_access import TAKEN, Certificate, certificate, gate_of, taker
+from asterisk_sip.daemon_log import told_of
 from asterisk_sip.daemon_reload import Prepare
 from asterisk_sip.errors import ConfigError, LinkLostError, os_words
 from asterisk_sip.retry import Backoff
@@ -45,9 +46,8 @@ async def beside(config: Config, program: Program, *, demo: bool = False) -> Asy
     place = StorePlace(config.store.path, config.store.url, config.store.plain_password)
     names = tuple(pbx.name for pbx in config.pbx)
     shown, gate, ledger = certificate(config.web), gate_of(config.web), ledger_of(config)
-    serving = asyncio.create_task(
-        serve(place, names, config.web, gate, shown=shown, program=program, ledger=ledger, demo=demo), name="web"
-    )
+    work = serve(place, names, config.web, gate, shown=shown, program=program, ledger=ledger, demo=demo)
+    serving = told_of(asyncio.create_task(work, name="web"))
     try:
         yield {**dict.fromkeys(TAKEN, taker(gate, config.web)), "alerts": partial(_other_rules, ledger)}
     finally:

@@ -130,6 +130,18 @@ class TestInAFile:
         assert not (tmp_path / "none.db").exists()
 
 
+async def test_a_copy_that_an_update_left_is_named_for_it_holds_the_number_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "calls.db"
+    await fill(SqliteStore(path))
+    copy = tmp_path / "calls.db.schema-0001"
+    copy.write_bytes(path.read_bytes())
+    arguments = ["purge", "--store", str(path), "--number", "+49301234567", "--region", "DE", "--yes"]
+    assert await asyncio.to_thread(cli.main, arguments) == 0
+    assert f"Not covered: {copy}, which was kept before an update" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("number", ["203", "alice", "+49 30 *", ""])
 def test_what_is_no_number_is_refused(number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["purge", "--store", str(tmp_path / "x.db"), "--number", number]) == 2

@@ -13,8 +13,9 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.config import Config, load
 from asterisk_sip.config_keeping import RetentionConfig
-from asterisk_sip.daemon_keeping import Keeping
+from asterisk_sip.daemon_keeping import Keeping, kept
 from asterisk_sip.stores import sqlite_sweep
 from asterisk_sip.stores.base import Batch, CallQuery, Gap, OpenCall, Store, TotalsQuery, microseconds
 from asterisk_sip.stores.retention import Bounds
@@ -202,3 +203,30 @@ class TestInAFile:
             await keeping.once()
             await keeping.once()
         assert [line["event"] for line in told] == ["old records stay for now"]
+
+
+async def test_a_fault_that_ends_the_sweeping_is_told_at_once_and_not_at_the_end_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def broken(_keeping: Keeping) -> None:
+        begun.set()
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(Keeping, "once", broken)
+    config = configuration(tmp_path)
+    with capture_logs() as logs:
+        async with kept(config, SqliteStore(config.store.path)):
+            async with asyncio.timeout(30):
+                await begun.wait()
+            await asyncio.sleep(0)
+            assert [(line["event"], line["part"]) for line in logs] == [
+                ("ended by a fault, and not done until a restart", "retention")
+            ]
+
+
+def configuration(folder: Path) -> Config:
+    path = folder / "my.toml"
+    path.write_text('[[pbx]]\nname = "a"\n[pbx.ami]\n')
+    return load(path, {"ASTERISK_SIP_AMI_SECRET": "not to be told"})
