@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -256,34 +258,31 @@ def from_json(kind: type[Record], data: Any) -> Record:
     A key that is missing takes its default: an older record lacks the younger keys. Raises KeyError when there is no
     default, and ValueError when a value does not fit.
     """
-    return kind(
-        **{name: _value(hint, data[key]) for name, key, hint, optional in _layout(kind) if key in data or not optional}
+    return kind(**{name: read(data[key]) for name, key, read, optional in _layout(kind) if key in data or not optional})
+
+
+_Reader = Callable[[Any], Any]
+
+
+@cache
+def _layout(kind: Any) -> tuple[tuple[str, str, _Reader, bool], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        (field.name, field.name.rstrip("_"), _reader(hints[field.name]), field.default is not MISSING)
+        for field in fields(kind)
     )
 
 
-_LAYOUTS: dict[Any, tuple[tuple[str, str, Any, bool], ...]] = {}
-
-
-def _layout(kind: Any) -> tuple[tuple[str, str, Any, bool], ...]:
-    layout = _LAYOUTS.get(kind)
-    if layout is None:
-        hints = typing.get_type_hints(kind)
-        layout = tuple(
-            (field.name, field.name.rstrip("_"), hints[field.name], field.default is not MISSING)
-            for field in fields(kind)
-        )
-        _LAYOUTS[kind] = layout
-    return layout
-
-
-def _value(hint: Any, data: Any) -> Any:
+@cache
+def _reader(hint: Any) -> _Reader:
+    """Return what reads a value. Pages read hundreds of records: what the hint means is found out once."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return None if data is None else _value(next(arg for arg in args if arg is not type(None)), data)
+        read = _reader(next(arg for arg in args if arg is not type(None)))
+        return lambda data: None if data is None else read(data)
     if origin is tuple:
-        return tuple(_value(args[0], item) for item in data)
+        read = _reader(args[0])
+        return lambda data: tuple([read(item) for item in data])
     if is_dataclass(hint):
-        return from_json(hint, data)  # type: ignore[arg-type]  # mypy takes is_dataclass to admit an instance
-    if hint is datetime:
-        return datetime.fromisoformat(data)
-    return hint(data)
+        return partial(from_json, hint)  # type: ignore[arg-type]  # mypy takes is_dataclass to admit an instance
+    return datetime.fromisoformat if hint is datetime else hint
