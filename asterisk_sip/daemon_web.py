@@ -26,7 +26,7 @@ from asterisk_sip.web.app import application
 from asterisk_sip.web.ledger import Ledger
 from asterisk_sip.web.operations import Program
 from asterisk_sip.web.server import listen
-from asterisk_sip.web.shelf import Shelf
+from asterisk_sip.web.shelf import PATIENCE_S, Shelf
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ async def serve(
 
     An address that cannot be had is tried again, ever more seldom.
     """
-    shelf = Shelf(lambda: place.store(readonly=True), pbxs)
+    shelf = Shelf(lambda: place.store(readonly=True, patience_s=PATIENCE_S), pbxs)
     host, port = config.host, config.port
     tls = shown.context if shown else None
 

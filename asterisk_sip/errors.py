@@ -50,6 +50,10 @@ class StoreError(AsteriskSipError):
     """Records cannot be read or written."""
 
 
+class TookTooLongError(StoreError):
+    """The store was asked something that it had not answered in the time allowed. A narrower question may do."""
+
+
 class SinkError(AsteriskSipError):
     """A sink did not take a batch, or only the first ``taken`` of it."""
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from asterisk_sip.calls.model import CallRecord
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
 from asterisk_sip.stores.base import Batch, CallQuery, MissingStoreError, OpenCall
 from asterisk_sip.stores.postgres import PostgresStore
 from asterisk_sip.stores.postgres_schema import month_of
@@ -349,3 +350,17 @@ async def test_the_records_are_read_from_where_the_configuration_says(
     code, out, _ = await calls()
     assert code == 0
     assert json.loads(out)["id"] == failed(1).id
+
+
+async def test_a_question_that_takes_too_long_is_given_up_and_the_next_is_answered(
+    engine: PostgresEngine, postgres_server: PostgresServer
+) -> None:
+    async with opened(engine.url, postgres_server.password) as store:
+        await store.write(Batch([failed(1)]))
+    hasty = PostgresStore(engine.url, postgres_server.password, readonly=True, patience_s=2)
+    await hasty.open()
+    for _ in range(2):
+        with pytest.raises(TookTooLongError, match="it gave up"):
+            await hasty._select(select(func.pg_sleep(60)))
+    assert await hasty.calls(CallQuery()) == [failed(1)]
+    await hasty.close()

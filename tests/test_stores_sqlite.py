@@ -14,8 +14,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
+from asterisk_sip.stores import sqlite_file
 from asterisk_sip.stores.base import Batch, CallQuery, MissingStoreError, OpenCall
 from asterisk_sip.stores.sqlite import SqliteStore
 
@@ -344,3 +346,37 @@ async def test_any_name_will_do(tmp_path: Path) -> None:
     await store.open()
     assert await store.calls(CallQuery()) == [failed(1)]
     await store.close()
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+class TestPatience:
+    async def test_a_question_without_end_ends_and_those_that_wait_behind_it_do_not_run_at_all(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "calls.db"
+        await write(path, failed(1))
+        store = SqliteStore(path, readonly=True, patience_s=0.2)
+        await store.open()
+        endless = [store.read(lambda connection: connection.exec_driver_sql(ENDLESS).scalar()) for _ in range(20)]
+        answers = await asyncio.gather(*endless, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {TookTooLongError}
+        assert "calls.db: the answer would have taken too long" in str(answers[0])
+        await store.close()
+
+    async def test_what_comes_after_it_on_the_same_connection_is_answered(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "calls.db", patience_s=30)
+        await store.open()
+        await store.write(Batch([failed(1)]))
+        for _ in range(3):
+            with pytest.raises(TookTooLongError), sqlite_file.errors_of(store.path):
+                await store.read(stopped)
+            assert await store.calls(CallQuery()) == [failed(1)]
+        await store.close()
+
+
+def stopped(connection: Connection) -> None:
+    """Ask without end, with a time that is over by the next look at the clock."""
+    with sqlite_file.until(time.monotonic() + 0.05, connection, Path("calls.db")):
+        connection.exec_driver_sql(ENDLESS).scalar()

@@ -36,17 +36,24 @@ class ClickHouseStore(Answers):
 
     ``url`` is ``clickhouse://user@host:port/database``; the password comes apart. There are no transactions: what a
     batch holds is there when `write` returns, and a batch that failed in the middle is whole when it is written again.
-    ``keep`` and ``readonly`` as in every store.
+    ``keep``, ``readonly`` and ``patience_s`` as in every store.
     """
 
     def __init__(
-        self, url: str, password: str | None = None, keep: Keep = "failures", *, readonly: bool = False
+        self,
+        url: str,
+        password: str | None = None,
+        keep: Keep = "failures",
+        *,
+        readonly: bool = False,
+        patience_s: float | None = None,
     ) -> None:
         self.place = server.place_of(url)
         self._url = url
         self._password = password
         self._keep: Keep = keep
         self._readonly = readonly
+        self._asking = {} if patience_s is None else {"max_execution_time": patience_s}
         self._client: AsyncClient | None = None
         self._position = 0
         self._writing: set[asyncio.Task[Any]] = set()
@@ -117,7 +124,7 @@ class ClickHouseStore(Answers):
     async def _rows(self, sql: str) -> Sequence[Sequence[Any]]:
         client = self._open_client()
         with server.errors_of(self.place):
-            return (await client.query(sql)).result_rows
+            return (await client.query(sql, settings=self._asking)).result_rows
 
     def _open_client(self) -> AsyncClient:
         if self._closed or self._client is None:

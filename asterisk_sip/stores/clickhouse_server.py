@@ -14,16 +14,18 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error
 
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
 
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
+
+_GAVE_UP = 159
 
 # By the code of ClickHouse (src/Common/ErrorCodes.cpp).
 _REASONS = {
     60: "it has no such table: were some dropped?",
     81: "it has no database of that name",
-    159: "it gave up: see max_execution_time",
+    _GAVE_UP: "it gave up: see max_execution_time",
     164: "the user may only read",
     192: "it refuses the user or the password",
     193: "it refuses the user or the password",
@@ -85,7 +87,8 @@ def errors_of(place: str) -> Iterator[None]:
     try:
         yield
     except (Error, aiohttp.ClientError, OSError) as error:
-        raise StoreError(f"{place}: {_reason(error)}") from error
+        kind = TookTooLongError if getattr(error, "code", None) == _GAVE_UP else StoreError
+        raise kind(f"{place}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -28,18 +28,21 @@ class StorePlace:
         """Whether it is a database of ClickHouse."""
         return self.url is not None and self.url.startswith("clickhouse:")
 
-    def store(self, keep: Keep = "failures", *, readonly: bool = False) -> Store:
-        """Return the store, not yet opened. Raises StoreError when the driver it needs is not installed."""
+    def store(self, keep: Keep = "failures", *, readonly: bool = False, patience_s: float | None = None) -> Store:
+        """Return the store, not yet opened. What is asked of it may take ``patience_s``, None for as long as it takes.
+
+        Raises StoreError when the driver it needs is not installed.
+        """
         if self.url is None:
-            return SqliteStore(self.path, keep, readonly=readonly)
+            return SqliteStore(self.path, keep, readonly=readonly, patience_s=patience_s)
         engine, extra = ("ClickHouse", "clickhouse") if self.clickhouse else ("PostgreSQL", "postgres")
         try:  # each is an extra, and slow to load
             if self.clickhouse:
                 from .clickhouse import ClickHouseStore  # noqa: PLC0415
 
-                return ClickHouseStore(self.url, self.password, keep, readonly=readonly)
+                return ClickHouseStore(self.url, self.password, keep, readonly=readonly, patience_s=patience_s)
             from .postgres import PostgresStore  # noqa: PLC0415
 
-            return PostgresStore(self.url, self.password, keep, readonly=readonly)
+            return PostgresStore(self.url, self.password, keep, readonly=readonly, patience_s=patience_s)
         except ImportError as error:
             raise StoreError(f"{self.url}: {engine} needs a driver: pip install 'asterisk-sip[{extra}]'") from error

@@ -32,16 +32,22 @@ class PostgresStore(Answers):
 
     ``url`` is ``postgresql://user@host:port/database``, with more hosts after a comma; the password comes apart. One
     batch is written at a time, whoever writes: positions only grow, also for those who read them. Cancelling whoever
-    waits for a batch never tears it. ``keep`` and ``readonly`` as in every store.
+    waits for a batch never tears it. ``keep``, ``readonly`` and ``patience_s`` as in every store.
     """
 
     def __init__(
-        self, url: str, password: str | None = None, keep: Keep = "failures", *, readonly: bool = False
+        self,
+        url: str,
+        password: str | None = None,
+        keep: Keep = "failures",
+        *,
+        readonly: bool = False,
+        patience_s: float | None = None,
     ) -> None:
         self.place = server.place_of(url)
         self._keep: Keep = keep
         self._readonly = readonly
-        self._read_engine = server.engine(url, password, _READERS, use="read")
+        self._read_engine = server.engine(url, password, _READERS, use="read", patience_s=patience_s)
         self._write_engine = server.engine(url, password, 1, use="write")
         self._months: set[str] = set()
         self._writing: set[asyncio.Task[Any]] = set()

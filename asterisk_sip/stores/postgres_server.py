@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
+_CANCELLED = "57014"
 
 # By SQLSTATE, or by its class, which is the first two characters (PostgreSQL manual, appendix A).
 _REASONS = {
@@ -30,7 +33,7 @@ _REASONS = {
     "53100": "its disk is full",
     "53300": "it has no connection left: see max_connections",
     "55P03": "another program keeps a table locked",
-    "57014": "it gave up: see statement_timeout",
+    _CANCELLED: "it gave up: see statement_timeout",
     "57P": "it is starting or stopping",
 }
 
@@ -50,10 +53,13 @@ def place_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def engine(url: str, password: str | None, size: int, *, use: Literal["write", "read"]) -> AsyncEngine:
+def engine(
+    url: str, password: str | None, size: int, *, use: Literal["write", "read"], patience_s: float | None = None
+) -> AsyncEngine:
     """Return an engine of up to ``size`` connections. The URL may name several hosts: the first that will do is taken.
 
-    What is to be written goes to a server that takes it, and a commit is on its disk when it returns.
+    What is to be written goes to a server that takes it, and a commit is on its disk when it returns. What is read may
+    take ``patience_s``, None for as long as the server allows.
     """
     asked: dict[str, Any] = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": ANSWER_TIMEOUT_S}
     if password is not None:
@@ -66,6 +72,8 @@ def engine(url: str, password: str | None, size: int, *, use: Literal["write", "
     else:
         asked["server_settings"]["default_transaction_read_only"] = "on"
         asked["server_settings"]["jit"] = "off"  # no question here lasts as long as compiling it would
+        if patience_s is not None:
+            asked["server_settings"]["statement_timeout"] = f"{patience_s * 1000:.0f}ms"
 
     async def connect() -> Any:
         connection = await asyncpg.connect(url, **asked)
@@ -79,6 +87,7 @@ def engine(url: str, password: str | None, size: int, *, use: Literal["write", "
         async_creator=creator,
         pool_size=size,
         max_overflow=0,
+        pool_timeout=ANSWER_TIMEOUT_S if patience_s is None else patience_s,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",  # whoever waited for the writer's lock sees what that one wrote
     )
@@ -90,7 +99,10 @@ def errors_of(place: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(f"{place}: {_reason(error.orig)}") from error
+        kind = TookTooLongError if getattr(error.orig, "sqlstate", None) == _CANCELLED else StoreError
+        raise kind(f"{place}: {_reason(error.orig)}") from error
+    except PoolTimeoutError as error:
+        raise TookTooLongError(f"{place}: all connections were busy with other questions") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise StoreError(f"{place}: {_reason(error)}") from error
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -43,14 +45,24 @@ class SqliteStore(Answers):
     Writes go through one connection in one thread, a batch at a time: cancelling whoever waits for one never tears it.
     ``keep="failures"`` keeps failed, rescued and abandoned calls whole and counts the answered ones. ``readonly`` never
     makes, changes or migrates the file. ``delivers``: what is written is kept for the sinks too, until all took it.
+    What is asked may take ``patience_s``, waiting for others included, None for as long as it takes.
     """
 
-    def __init__(self, path: Path, keep: Keep = "failures", *, readonly: bool = False, delivers: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep: Keep = "failures",
+        *,
+        readonly: bool = False,
+        delivers: bool = False,
+        patience_s: float | None = None,
+    ) -> None:
         self.path = path
         self.place = str(path)
         self._keep: Keep = keep
         self._readonly = readonly
         self._delivers = delivers
+        self._patience_s = math.inf if patience_s is None else patience_s
         read = sqlite_file.connect_to_visit if readonly else sqlite_file.connect_to_read
         self._read_engine = _engine(lambda: read(path), 0 if readonly else _READERS)
         self._writer: sqlite3.Connection | None = None
@@ -131,10 +143,11 @@ class SqliteStore(Answers):
         return await self._run(self._writing, settled)
 
     async def read(self, work: Callable[[Connection], Answer]) -> Answer:
-        """Ask something, beside the writer."""
+        """Ask something, beside the writer. Raises TookTooLongError."""
+        deadline = time.monotonic() + self._patience_s
 
         def read() -> Answer:
-            with self._read_engine.connect() as connection:
+            with self._read_engine.connect() as connection, sqlite_file.until(deadline, connection, self.path):
                 return work(connection)
 
         return await self._run(self._reading, read)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
 
 from . import sqlite_backup
 from .base import MissingStoreError
@@ -19,6 +22,9 @@ from .schema import REVISIONS, VERSION_TABLE
 
 _BUSY_S = 10.0
 """How long to wait for another process that is writing."""
+
+_STEPS = 100_000
+"""So many steps of SQLite's machine, about two milliseconds, between two looks at the clock."""
 
 _WAL_KEPT_BYTES = 64 * 1024 * 1024
 
@@ -30,6 +36,7 @@ _REASONS = {
     sqlite3.SQLITE_NOTADB: "it is not an SQLite database",
     sqlite3.SQLITE_CORRUPT: "it is damaged: restore a copy, or move it away to begin a new one",
     sqlite3.SQLITE_BUSY: "another program keeps it locked",
+    sqlite3.SQLITE_INTERRUPT: "the answer would have taken too long",
     sqlite3.SQLITE_IOERR: "the disk gives errors: see the kernel's log",
 }
 
@@ -163,6 +170,25 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def until(deadline: float, connection: Connection, path: Path) -> Iterator[None]:
+    """Stop what is asked of a connection at a time of the monotonic clock. Raises TookTooLongError when it is past.
+
+    SQLite itself has no such bound; it asks from time to time whether to go on.
+    """
+    if deadline == math.inf:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    if time.monotonic() >= deadline:
+        raise TookTooLongError(f"{path}: {_REASONS[sqlite3.SQLITE_INTERRUPT]}")
+    driver.set_progress_handler(lambda: time.monotonic() >= deadline, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+@contextlib.contextmanager
 def errors_of(path: Path) -> Iterator[None]:
     """Turn the errors of the driver and of the file system into StoreError, which names the file and the reason."""
     try:
@@ -202,7 +228,8 @@ def _error(path: Path, error: BaseException | None) -> StoreError:
         return StoreError(f"{path}: {error.strerror or error}")
     if code == sqlite3.SQLITE_CANTOPEN and not os.path.lexists(path):
         return MissingStoreError(f"{path}: there is no such file yet")
-    return StoreError(f"{path}: {_REASONS.get(code, str(error))}")
+    kind = TookTooLongError if code == sqlite3.SQLITE_INTERRUPT else StoreError
+    return kind(f"{path}: {_REASONS.get(code, str(error))}")
 
 
 def _misplaced(path: Path) -> str | None:

@@ -98,8 +98,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             return pages.refused(request, ProblemError(status, f"{request.path} is not a page", allowed))
         return problem(status, f"{request.method} {request.path} is not served here", allowed)
     except StoreError as error:
-        log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the records cannot be read: {error}", {"Retry-After": "5"})
+        told = pages.unanswered(request, error)
+        return pages.refused(request, told) if pages.wanted(request) else told.response()
     except Exception:  # whatever it is, one answer fails and the program goes on
         log.exception("cannot answer", path=request.path)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this should not have happened; the log says more")

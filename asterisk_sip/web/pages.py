@@ -15,10 +15,11 @@ from aiohttp import web
 
 from asterisk_sip import __version__
 from asterisk_sip.catalog import LANGUAGES, code_text, sip_code
-from asterisk_sip.errors import StoreError
+from asterisk_sip.errors import StoreError, TookTooLongError
 
 from . import alerts_page, assets, call, charts, codes, failures, live_page, overview, parameters, status_page
 from .problems import ProblemError
+from .shelf import PATIENCE_S
 from .show import harmless, iso, lasted, link, utc
 from .visitor import visitor_of
 from .words import COOKIE, language, words
@@ -55,9 +56,7 @@ class Page:
         except ProblemError as error:
             return refused(request, error)
         except StoreError as error:
-            log.error("cannot answer", path=request.path, reason=str(error))  # noqa: TRY400  it says all there is to know
-            reason = f"the records cannot be read: {error}"
-            return refused(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"Retry-After": "5"}))
+            return refused(request, unanswered(request, error))
 
 
 def shown(
@@ -95,6 +94,16 @@ def refused(request: web.Request, error: ProblemError) -> web.Response:
     page = shown(request, "error.html", "", {"status": error.status, "detail": error.detail}, error.status)
     page.headers.update(error.headers)
     return page
+
+
+def unanswered(request: web.Request, error: StoreError) -> ProblemError:
+    """Return why the store gave no answer: to a person in their language what to ask instead, if that is the reason."""
+    log.error("cannot answer", path=request.path, reason=str(error))
+    if not isinstance(error, TookTooLongError):
+        told = f"the records cannot be read: {error}"
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, told, {"Retry-After": "5"})
+    lang = "en" if request.path.startswith("/api/") else language(request)
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, words(lang)("error.too_long", s=f"{PATIENCE_S:.0f}"))
 
 
 def wanted(request: web.Request) -> bool:

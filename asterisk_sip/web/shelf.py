@@ -12,6 +12,9 @@ from asterisk_sip.stores.base import Store
 
 from .problems import ProblemError
 
+PATIENCE_S = 10.0
+"""How long an answer may take the store. Who looks at pages must not keep it from the others."""
+
 
 @dataclass(slots=True)
 class Shelf:
