@@ -7,9 +7,10 @@ attempt decided: a ``trunk`` that is empty is a telephone of ours, or Asterisk's
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import sqrt
 from typing import Literal, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from .delays import percentile_ms
 By = Literal["pbx", "trunk", "direction"]
 Key = tuple[str, ...]
 Name = TypeVar("Name", int, str)
+Named = TypeVar("Named", bound=Hashable)
 
 MIN_COUNT = 30
 """Below so many in the denominator a ratio says nothing: its interval is some 35 points wide."""
@@ -218,13 +220,33 @@ def kpis(
     return [_group(*at, sums[at], least, timed=counts.delays is not None) for at in order]
 
 
+def one_ratio(
+    name: str, attempts: Iterable[Total], key: Callable[[Total], Named], least: int = MIN_COUNT
+) -> dict[Named, Ratio]:
+    """Return one ratio of the attempts under each key: a tenth of the work of `kpis`, for lines of many points."""
+    rule = next(rule for rule in ratio_rules() if rule.name == name)
+    counts: defaultdict[Named, Counter[str]] = defaultdict(Counter)
+    for total in attempts:
+        if total.trunk:
+            e425, rfc6076, _ = _kinds(total.sip_code or None, total.disposition or "unknown")
+            counts[key(total)][e425 if rule.grouping == "e425" else rfc6076] += total.total
+    return {each: ratio(rule, groups, least) for each, groups in counts.items()}
+
+
 def _add_attempts(sums: _Sums, total: Total) -> None:
     code, name = total.sip_code or None, total.disposition or "unknown"
-    e425 = e425_group(code, name)
+    e425, rfc6076, failed = _kinds(code, name)
     sums.groups["e425"][e425] += total.total
-    sums.groups["rfc6076"][rfc6076_group(code, name)] += total.total
-    if e425 != NOT_COUNTED and disposition(name).failed:
+    sums.groups["rfc6076"][rfc6076] += total.total
+    if failed:
         sums.failed[code or 0, name] += total.total
+
+
+@lru_cache(1024)
+def _kinds(code: int | None, name: str) -> tuple[str, str, bool]:
+    """Return the group of E.425, that of RFC 6076, and whether it counts as failed."""
+    e425 = e425_group(code, name)
+    return e425, rfc6076_group(code, name), e425 != NOT_COUNTED and disposition(name).failed
 
 
 def _step(total: Total, step: timedelta | None, since: datetime) -> datetime | None:

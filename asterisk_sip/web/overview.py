@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from asterisk_sip.calls.kpi import Counts, Group, Ratio, kpis, wilson
+from asterisk_sip.calls.kpi import Counts, Group, Ratio, kpis, one_ratio, wilson
+from asterisk_sip.calls.kpi import Total as Counted
 from asterisk_sip.calls.shifts import Shift, shifts
 from asterisk_sip.stores.base import Dimension, Store, Total, TotalsQuery
 
@@ -25,7 +26,7 @@ from .show import link
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
 
 _MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7)
-_KEPT_S, _LONG_KEPT_S = 3.0, 60.0
+_KEPT_S, _LONG_KEPT_S, _VERY_LONG_KEPT_S = 3.0, 60.0, 3_600.0
 _RECORDED_BEFORE = timedelta(days=3)  # an office may be closed for a weekend
 _TOP_CODES = 8
 _TOP_SHIFTS = 6
@@ -80,7 +81,7 @@ async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any
     over, attempts, past, shifted, pbxs = await asyncio.gather(
         _calls(store, since, until, step),
         _attempts(store, since, until, length),
-        memo.get(("a week before", length), _LONG_KEPT_S, lambda: _before(store, since - _WEEK, until - _WEEK)),
+        _past(store, memo, length, since, until),
         _shifted(store, until),
         heard(store, shelf.pbxs, now),
     )
@@ -116,10 +117,13 @@ async def _calls(store: Store, since: datetime, until: datetime, step: timedelta
 async def _attempts(store: Store, since: datetime, until: datetime, length: timedelta) -> Counts:
     unit: Dimension = "hour" if length > _HOUR else "minute"
     by: tuple[Dimension, ...] = (unit, "trunk", "disposition", "sip_code")
+    points = _spark_step(length) // _MINUTE
     return Counts(
-        await store.totals(TotalsQuery(since, until, "attempts", by, minutes=_spark_step(length) // _MINUTE)),
-        await store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome"))),
-        await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
+        *await asyncio.gather(
+            store.totals(TotalsQuery(since, until, "attempts", by, minutes=points)),
+            store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome"))),
+            store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
+        )
     )
 
 
@@ -134,16 +138,27 @@ def _summed(counts: Counts) -> Counts:
     return Counts(attempts, counts.calls, counts.delays)
 
 
+async def _past(store: Store, memo: Memo, length: timedelta, since: datetime, until: datetime) -> Past | None:
+    """Return what there was a week before: of a window of days its whole hours, kept for an hour."""
+    since, until, kept_s = since - _WEEK, until - _WEEK, _LONG_KEPT_S
+    if length > _DAY:
+        since, until, kept_s = charts.floored(since, _HOUR), charts.floored(until, _HOUR), _VERY_LONG_KEPT_S
+    past: Past | None = await memo.get(("a week before", length), kept_s, lambda: _before(store, since, until))
+    return past
+
+
 async def _before(store: Store, since: datetime, until: datetime) -> Past | None:
-    """Return what there was in the same window a week before, None when nothing was recorded before it began.
+    """Return what there was in a window, None when nothing was recorded before it began.
 
     A window that began before the records did would compare a whole time with a part of one.
     """
     if not await store.totals(TotalsQuery(since - _RECORDED_BEFORE, since, "calls", ())):
         return None
-    calls = await store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome", "sip_code")))
-    attempts = await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "disposition", "sip_code")))
-    delays = await store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd")))
+    calls, attempts, delays = await asyncio.gather(
+        store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome", "sip_code"))),
+        store.totals(TotalsQuery(since, until, "attempts", ("trunk", "disposition", "sip_code"))),
+        store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
+    )
     return Past(calls, kpis(Counts(attempts, calls, delays))[0])
 
 
@@ -228,10 +243,14 @@ def _sparks(attempts: Counts, since: datetime, length: timedelta) -> dict[str, l
     begin = charts.floored(since, step)
     number = -((begin - since - length) // step)
     lines: dict[str, list[float | None]] = {}
-    for group in kpis(Counts(attempts.attempts, ()), ("trunk",), step, _FEWER_FOR_A_POINT, begin):
-        line = lines.setdefault(group.key[0], [None] * number)
-        if group.at is not None and 0 <= (place := (group.at - begin) // step) < number:
-            line[place] = group.ratio("ner").value
+
+    def point(total: Counted) -> tuple[str, int]:
+        return total.trunk or "", ((total.minute or total.hour or begin) - begin) // step
+
+    for (trunk, place), ner in one_ratio("ner", attempts.attempts, point, _FEWER_FOR_A_POINT).items():
+        line = lines.setdefault(trunk, [None] * number)
+        if 0 <= place < number:
+            line[place] = ner.value
     return lines
 
 

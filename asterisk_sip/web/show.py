@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from asterisk_sip.calls.model import isoformat
 
@@ -51,12 +52,23 @@ def lasted(length: timedelta) -> str:
 def link(path: str, filters: Mapping[str, Any] = {}, /, **more: Any) -> str:
     """Return the address of a page with filters in their order; a later one replaces, and None takes it away."""
     asked = {name.rstrip("_"): value for name, value in {**filters, **more}.items()}
-    texts = [(name, _text(value)) for name, value in asked.items() if value not in (None, "")]
-    return f"{path}?{urlencode(texts, quote_via=quote, errors='replace')}" if texts else path
+    texts = [f"{name}={_quoted(_text(value))}" for name, value in asked.items() if value not in (None, "")]
+    return f"{path}?{'&'.join(texts)}" if texts else path
+
+
+@lru_cache(4096)
+def _quoted(text: str) -> str:
+    """Return a text as a part of an address. A page has hundreds of links, to few filters."""
+    return quote(text, safe="", errors="replace")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        whole = not (value.second or value.microsecond)
-        return value.strftime("%Y-%m-%dT%H:%MZ") if whole else isoformat(value)
+        return _time(value)
     return str(value)
+
+
+@lru_cache(1024)
+def _time(at: datetime) -> str:
+    whole = not (at.second or at.microsecond)
+    return at.strftime("%Y-%m-%dT%H:%MZ") if whole else isoformat(at)
