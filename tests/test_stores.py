@@ -17,6 +17,7 @@ from asterisk_sip.calls.model import Caller, CallRecord
 from asterisk_sip.errors import StoreError
 from asterisk_sip.stores import queries
 from asterisk_sip.stores.base import EPOCH, Batch, CallQuery, Gap, Keep, OpenCall, Store, TotalsQuery, cursor, ended_at
+from asterisk_sip.stores.search import search
 
 from .call_records import BEGAN, BUSY, abandoned, answered, attempt, failed, rescued
 from .store_engines import Engine
@@ -235,6 +236,10 @@ class TestFilters:
             (CallQuery(trunk="*-b"), {1, 3}),
             (CallQuery(trunk="carrier-?"), {0, 1, 3, 4}),
             (CallQuery(trunk="c*a"), {0, 3, 4}),  # * stays inside one name: carrier-b, then ...-a is none
+            (CallQuery(trunk="*"), {0, 1, 2, 3, 4}),
+            (CallQuery(trunk="*rrier-b*"), {1, 3}),
+            (CallQuery(trunk="*b"), {1, 3}),
+            (CallQuery(trunk="arrier-b*"), set()),
             (CallQuery(trunk="CARRIER-*"), set()),
             (CallQuery(trunk="sip_trunk"), {2}),
             (CallQuery(trunk="sip_*"), {2}),
@@ -293,6 +298,64 @@ async def test_calls_are_counted_by_the_step_they_ended_in(store: Store) -> None
     ]
     with pytest.raises(ValueError, match="from a since to an until"):
         await store.over_time(CallQuery(since=BEGAN), HOUR)
+
+
+async def test_a_name_is_found_whole_whatever_is_in_it(store: Store) -> None:
+    await store.write(Batch([failed(1, trunk="two\nlines"), failed(2, trunk="two"), failed(3, trunk="two%")]))
+    for trunk, found in (("two\nlines", 1), ("two\n*", 1), ("two", 2), ("two%", 3)):
+        assert await store.calls(CallQuery(trunk=trunk)) == [failed(found, trunk=trunk.replace("*", "lines"))], trunk
+
+
+class TestDepth:
+    async def test_a_search_goes_so_deep_and_on_from_there(self, store: Store) -> None:
+        records = [failed(number) for number in range(5)]
+        twins = [replace(failed(9), id="00twin1"), replace(failed(9), id="00twin2")]
+        newest_first = [*twins[::-1], *records[::-1]]
+        await store.write(Batch([*records, *twins]))
+        for depth in range(1, 9):
+            down_to = await store.depth(CallQuery(code=486), depth)  # filters do not count
+            assert down_to == (cursor(newest_first[depth - 1]) if depth < len(newest_first) else None)
+            deep = CallQuery(down_to=down_to)
+            assert await store.calls(deep) == newest_first[: depth if down_to else None]
+            if down_to is not None:
+                rest = CallQuery(since=BEGAN, until=BEGAN + HOUR, before=down_to)
+                assert await store.calls(rest) == newest_first[depth:]
+                counted = await store.over_time(rest, HOUR)
+                assert sum(total.total for total in counted) == len(newest_first) - depth
+
+    async def test_it_stays_in_the_window(self, store: Store) -> None:
+        await store.write(Batch([failed(number) for number in range(10)]))
+        window = CallQuery(since=ended_at(failed(2)), until=ended_at(failed(8)), before=cursor(failed(6)))
+        assert await store.depth(window, 3) == cursor(failed(3))
+        assert await store.depth(window, 4) is None
+
+    async def test_steps_begin_where_they_are_told_to(self, store: Store) -> None:
+        await store.write(Batch([failed(0), failed(599), failed(601)]))
+        window = CallQuery(since=BEGAN + timedelta(seconds=1), until=BEGAN + HOUR)
+        counted = await store.over_time(window, timedelta(minutes=10), BEGAN)
+        assert [(total.minute, total.total) for total in counted] == [(BEGAN, 1), (BEGAN + timedelta(minutes=10), 2)]
+
+
+class TestSearch:
+    async def test_who_goes_on_finds_every_call_once_however_little_is_looked_at(self, store: Store) -> None:
+        records = [failed(number, sip=BUSY) if number % 7 == 0 else failed(number) for number in range(40)]
+        await store.write(Batch(records))
+        seen: list[CallRecord] = []
+        query, answers = CallQuery(code=486, limit=2), 0
+        while True:
+            found = await search(store, query, at_most=10)
+            seen += found.calls
+            answers += 1
+            if found.following is None:
+                break
+            query = replace(query, before=found.following)
+        assert seen == [record for record in records if record.sip is BUSY][::-1]
+        assert answers > 3
+
+    async def test_it_says_whether_it_was_cut_short(self, store: Store) -> None:
+        await store.write(Batch([failed(number) for number in range(20)]))
+        for code, at_most, cut in ((486, 10, True), (486, 20, False), (503, 5, False)):
+            assert (await search(store, CallQuery(code=code, limit=3), at_most)).cut == cut
 
 
 class TestTotals:

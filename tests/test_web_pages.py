@@ -10,12 +10,17 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 
 from asterisk_sip.catalog import LANGUAGES
-from asterisk_sip.stores.base import Batch
+from asterisk_sip.errors import TookTooLongError
+from asterisk_sip.stores import search
+from asterisk_sip.stores.base import Batch, ended_at
+from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web.pages import PAGES
 from asterisk_sip.web.words import words
 
@@ -27,6 +32,8 @@ PATHS = [page.path for page in PAGES if "{" not in page.path]
 
 _BEFORE = r"(?:\w+ <b>|<span[^>]*>\d+</span> <span[^>]*>)?"
 _NUMBERED = re.compile(rf'<a [^>]*?href="(/failures\?[^"]+)"[^>]*>{_BEFORE}(\d+)(?:</b>|</span>)?</a>')
+
+_BARS = re.compile(r'<a href="(/failures\?[^"]+)" tabindex="-1"><rect[^>]*><title>[^<]* (\d+)</title>')
 
 
 @dataclass
@@ -112,12 +119,7 @@ async def test_hostile_text_is_text_on_every_page(site: Site) -> None:
 async def test_every_number_on_the_overview_leads_to_as_many_calls(site: Site) -> None:
     page = await site.page("/")
     links = _NUMBERED.findall(page)
-    links += [
-        (link, number)
-        for link, number in re.findall(
-            r'<a href="(/failures\?[^"]+)" tabindex="-1"><rect[^>]*><title>[^<]* (\d+)</title>', page
-        )
-    ]
+    links += _BARS.findall(page)
     assert len(links) > 12
     for link, number in links:
         found = await site.page(html.unescape(link))
@@ -166,6 +168,66 @@ async def test_calls_come_page_by_page_each_once(site: Site) -> None:
         seen += call_links(page)
         link = next(iter(re.findall(r'<a class="button" href="([^"]+)">Older', page)), "")
     assert len(seen) == len(set(seen)) == len(RECORDS)
+
+
+async def test_a_search_that_was_cut_short_says_how_far_it_came_and_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_AT_MOST", 3)
+    page = await site.page("/failures?country=44&outcome=any")
+    assert "Only the newest 3 calls of this time were looked at, back to" in page
+    assert "No call fits" not in page
+    answers = 1
+    while older := re.findall(r'<a class="button" href="([^"]+)">Older', page):
+        page = await site.page(html.unescape(older[0]))
+        answers += 1
+    assert "No call fits" in page
+    assert answers == 4, "ten calls, three at a time"
+    link, found = "/api/v1/calls?country=44", 0
+    while True:
+        told = json.loads(await site.text(link))
+        found += 1
+        if told["next"] is None:
+            break
+        link = f"/api/v1/calls?country=44&before={told['next']}"
+    assert found == 4
+    assert "Only the newest 3 calls were looked at" in await site.page("/live?country=44")
+    page = await site.page("/failures?country=49&outcome=any&limit=2")
+    assert shown_calls(page) == 3, "the counts say how far they go"
+    assert "Only the newest 3 calls" in page
+
+
+async def test_a_window_of_odd_seconds_is_counted_exactly(tmp_path: Path) -> None:
+    records = [lately(failed(number), days_ago=number % 3) for number in range(0, 200, 7)]
+    ends = sorted(ended_at(record) for record in records)
+    async with Served(tmp_path) as served, aiohttp.ClientSession() as session:
+        await served.store.write(Batch(records))
+        site = Site(served.url, session)
+        for first, last in ((0, -1), (3, -4), (1, 2), (5, 6)):
+            since, until = (quote(ends[each].isoformat()) for each in (first, last))
+            page = await site.page(f"/failures?since={since}&until={until}")
+            assert shown_calls(page) == len(call_links(page)) == len(ends[first:last]), (first, last)
+            pieces = re.findall(
+                r'<a href="(/failures\?[^"]+)" tabindex="-1"><rect[^>]*><title>[^<]* (\d+)</title>', page
+            )
+            for link, number in pieces:
+                assert len(call_links(await site.page(html.unescape(link)))) == int(number)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+async def test_what_takes_too_long_is_told_with_what_to_ask_instead(
+    site: Site, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_long(*_: object) -> NoReturn:
+        raise TookTooLongError("calls.db: the answer would have taken too long")
+
+    monkeypatch.setattr(SqliteStore, "depth", too_long)
+    told = words(lang)("error.too_long", s="10")
+    page = await site.page(f"/failures?lang={lang}", status=503)
+    assert html.escape(told) in page.replace("&#39;", "&#x27;")
+    async with site.session.get(f"{site.url}/api/v1/calls") as response:
+        assert (response.status, response.content_type) == (503, "application/problem+json")
+        assert (await response.json(content_type=None))["detail"] == words("en")("error.too_long", s="10")
 
 
 async def test_a_store_without_calls_says_what_to_do(tmp_path: Path) -> None:

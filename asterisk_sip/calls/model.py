@@ -258,7 +258,7 @@ def from_json(kind: type[Record], data: Any) -> Record:
     A key that is missing takes its default: an older record lacks the younger keys. Raises KeyError when there is no
     default, and ValueError when a value does not fit.
     """
-    return kind(**{name: read(data[key]) for name, key, read, optional in _layout(kind) if key in data or not optional})
+    return kind(**{name: read(data[key]) for name, key, read, optional in _layout(kind) if key in data or not optional})  # type: ignore[arg-type]  # a class is hashable
 
 
 _Reader = Callable[[Any], Any]

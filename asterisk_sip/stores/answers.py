@@ -92,12 +92,19 @@ class Answers(ABC):
         """Count all calls, or all attempts: the denominators."""
         return _totals(query.by, await self._select(queries.totals_of(query)))
 
-    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
+    async def over_time(self, query: CallQuery, step: timedelta, begin: datetime | None = None) -> list[Total]:
         """Count the calls a query finds in a window, by where a step begins (``minute``) and code."""
         if query.since is None or query.until is None or step <= timedelta():
             raise ValueError("calls are counted over time from a since to an until, in steps")
-        rows = await self._select(queries.calls_over_time(query, query.since, step))
-        return [Total(row.total, 0, minute=query.since + row.step * step, sip_code=row.sip_code) for row in rows]
+        first = query.since if begin is None else begin
+        rows = await self._select(queries.calls_over_time(query, first, step))
+        cells = [(*queries.cell_of(row.cell), row.total) for row in rows]
+        return [Total(total, 0, minute=first + number * step, sip_code=code) for number, code, total in cells]
+
+    async def depth(self, query: CallQuery, calls: int) -> str | None:
+        """Return the cursor of the last of so many calls of a window, the newest first; None when none is behind it."""
+        rows = await self._select(queries.calls_at_depth(query, calls))
+        return f"{rows[0].at_us}.{rows[0].id}" if len(rows) > 1 else None
 
     def _record(self, text: str) -> CallRecord:
         try:

@@ -81,7 +81,7 @@ class CallQuery:
     caller's endpoint or that of any attempt. ``attempt_code`` is the status of any attempt; with ``trunk``, of one that
     fits both. ``fault`` is a side. ``number`` is any part of the caller's number or of the dialled one, ``country`` the
     digits of a country that the dialled number begins with, see `countries`. ``before`` is the ``cursor`` of the last
-    record of the page before.
+    record of the page before; ``down_to`` that of the last record to look at, whether it fits or not.
     """
 
     since: datetime | None = None
@@ -99,6 +99,7 @@ class CallQuery:
     country: str | None = None
     limit: int = 50
     before: str | None = None
+    down_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ class Store(Protocol):
     async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
         """Return calls written after a position, in the order of writing, each with its own position.
 
-        ``limit`` and ``before`` of the query are passed over.
+        ``limit``, ``before`` and ``down_to`` of the query are passed over.
         """
 
     async def last_position(self) -> int:
@@ -210,11 +211,17 @@ class Store(Protocol):
         Raises ValueError for what is not counted together, see `TotalsQuery`.
         """
 
-    async def over_time(self, query: CallQuery, step: timedelta) -> list[Total]:
-        """Count the calls a query finds in a window, by ``minute`` (where a step begins, from ``since`` on) and code.
+    async def over_time(self, query: CallQuery, step: timedelta, begin: datetime | None = None) -> list[Total]:
+        """Count the calls a query finds in a window, by ``minute`` and code: steps begin at ``begin``, else ``since``.
 
-        ``limit`` and ``before`` are passed over. It looks at each call: what `totals` can tell it tells sooner. Raises
-        ValueError without a ``since`` and an ``until``.
+        ``limit`` is passed over. It looks at each call: what `totals` can tell it tells sooner. Raises ValueError
+        without a ``since`` and an ``until``.
+        """
+
+    async def depth(self, query: CallQuery, calls: int) -> str | None:
+        """Return the cursor of the last of so many calls of a window, the newest first; None when none is behind it.
+
+        Only ``since``, ``until`` and ``before`` of the query count: how far a search comes that looks at so many calls.
         """
 
     async def texts(self, position: int, limit: int) -> list[Stored]:
@@ -270,6 +277,19 @@ def ended_at(record: CallRecord) -> datetime:
 def cursor(record: CallRecord) -> str:
     """Return the text that, as ``CallQuery.before``, continues a listing after this record."""
     return f"{microseconds(ended_at(record))}.{record.id}"
+
+
+def time_of(cursor: str) -> datetime:
+    """Return the time of the call that a cursor is of. Raises ValueError for what is no cursor."""
+    return from_microseconds(cursor_parts(cursor)[0])
+
+
+def cursor_parts(cursor: str) -> tuple[int, str]:
+    """Return (microseconds, id) of a cursor. Raises ValueError for what is none."""
+    at_us, dot, record_id = cursor.partition(".")
+    if not (dot and record_id and at_us.removeprefix("-").isdecimal() and at_us.isascii()):
+        raise ValueError(f"{cursor!r} is not the cursor of a record")
+    return int(at_us), record_id
 
 
 def microseconds(at: datetime) -> int:

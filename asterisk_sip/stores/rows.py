@@ -16,6 +16,9 @@ from .base import Gap, Keep, OpenCall, ended_at, microseconds, storable
 
 Row = tuple[Any, ...]
 
+NO_LINE = "\v"
+"""Stands in a route for a line feed in a name: they stand between names."""
+
 _MINUTE_US = 60_000_000
 _KEY_LENGTH = 255
 _LARGEST = 2**31 - 1
@@ -166,7 +169,7 @@ def _attempt_row(record: CallRecord, attempt: Attempt) -> Row:
 
 def _route(record: CallRecord) -> str:
     names = dict.fromkeys(name for attempt in record.attempts for name in (attempt.trunk, attempt.endpoint) if name)
-    return "\n".join(["", *map(storable, names), ""])
+    return "\n".join(["", *(storable(name).replace("\n", NO_LINE) for name in names), ""])
 
 
 def json_text(record: CallRecord) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema there ever was, oldest first; the last is the one this program reads and writes."""
 
 VERSION_TABLE = "alembic_version"
@@ -225,6 +225,7 @@ Index(
     calls.c.disposition,
     calls.c.sip_code,
     calls.c.sip_class,
+    calls.c.fault_side,
     calls.c.route,
     calls.c.caller_endpoint,
     calls.c.caller_number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,10 @@ from asterisk_sip import __version__
 from asterisk_sip.calls.model import isoformat, to_json
 from asterisk_sip.catalog import explain as catalog
 from asterisk_sip.stores.alert_book import entry_json
-from asterisk_sip.stores.base import Gap, cursor, gap_json
+from asterisk_sip.stores.base import Gap, gap_json
 from asterisk_sip.stores.completeness import unheard
 from asterisk_sip.stores.numbers import NumbersQuery, group_json, numbers
+from asterisk_sip.stores.search import search
 
 from . import live, parameters
 from .heard import heard
@@ -52,9 +54,8 @@ class Endpoint:
 
 async def _calls(request: web.Request, values: Values) -> dict[str, Any]:
     store = await request.app[SHELF].store()
-    found = await store.calls(parameters.call_query(values))
-    full = len(found) == values.get("limit", 50)
-    return {"calls": [to_json(record) for record in found], "next": cursor(found[-1]) if full else None}
+    found = await search(store, parameters.call_query(values))
+    return {"calls": [to_json(record) for record in found.calls], "next": found.following}
 
 
 async def _call(request: web.Request, _values: Values) -> dict[str, Any]:
@@ -84,7 +85,7 @@ async def _kpi(request: web.Request, values: Values) -> dict[str, Any]:
         found = await numbers(await request.app[SHELF].store(), query)
     except ValueError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    groups = [group_json(group, query) for group in found.groups]
+    groups = await asyncio.to_thread(lambda: [group_json(group, query) for group in found.groups])
     return {**_span(since, until), "groups": groups, "unheard_s": _unheard_s(found.gaps, since, until)}
 
 

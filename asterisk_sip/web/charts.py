@@ -73,12 +73,13 @@ def floored(at: datetime, step: timedelta) -> datetime:
 
 
 def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: datetime, step: timedelta) -> Bars:
-    """Return the bars of (time, SIP code, count) in a window; steps begin at ``since``, the last may be cut short."""
+    """Return the bars of (time, SIP code, count) in a window; steps begin as `floored` has them, the outer are cut."""
     stacked: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     totals: defaultdict[int, int] = defaultdict(int)
-    number = max(1, -((since - until) // step))
+    begin = floored(since, step)
+    number = max(1, -((begin - until) // step))
     for at, code, count in counts:
-        stacked[min(number - 1, (at - since) // step)][code // 100] += count
+        stacked[min(number - 1, (at - begin) // step)][code // 100] += count
         totals[code // 100] += count
     most = max((sum(stack.values()) for stack in stacked.values()), default=0)
     seen = [class_ for class_ in CLASSES if totals[class_]]
@@ -90,7 +91,8 @@ def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: da
         most=most,
         ticks=_ticks(since, until),
         data={
-            "since": since.timestamp(),
+            "since": begin.timestamp(),
+            "first": since.timestamp(),
             "until": until.timestamp(),
             "step": step.total_seconds(),
             "series": [[class_, [stacked[at][class_] for at in range(number)]] for class_ in seen],
@@ -148,17 +150,18 @@ def heat(count: int, most: int) -> int:
 def _pieces(
     stacked: Mapping[int, Mapping[int, int]], most: int, since: datetime, until: datetime, step: timedelta
 ) -> list[Piece]:
-    across = WIDTH * (step / (until - since)) if until > since else WIDTH
+    length = (until - since) or step
+    first = floored(since, step)
     pieces = []
     for at, stack in sorted(stacked.items()):
-        begin, end = since + at * step, min(until, since + (at + 1) * step)
-        wide = round(0.85 * across * ((end - begin) / step), 3)
+        begin, end = max(since, first + at * step), min(until, first + (at + 1) * step)
+        x, wide = round(WIDTH * ((begin - since) / length), 3), round(0.85 * WIDTH * ((end - begin) / length), 3)
         top = float(HEIGHT)
         for class_ in CLASSES:
             if count := stack.get(class_, 0):
                 height = round(HEIGHT * count / most, 2)
                 top -= height
-                pieces.append(Piece(class_, count, begin, end, round(at * across, 3), round(top, 2), wide, height))
+                pieces.append(Piece(class_, count, begin, end, x, round(top, 2), wide, height))
     return pieces
 
 

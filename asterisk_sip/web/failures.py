@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,34 +15,36 @@ from aiohttp import web
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.catalog import all_dispositions
 from asterisk_sip.render_plain import CSV_COLUMNS, cell, csv_row
-from asterisk_sip.stores.base import EPOCH, CallQuery, Dimension, Store, TotalsQuery, cursor
+from asterisk_sip.stores.base import EPOCH, CallQuery, Store, TotalsQuery, time_of
+from asterisk_sip.stores.search import reach, search
 
 from . import charts, parameters
 from .api import SHELF
+from .failures_count import counted
 
 TAKES = (*parameters.FILTERS, "limit", "before")
 WINDOWS = ("1h", "24h", "7d")
 
-_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_MOST_MINUTES = 2 * _DAY
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _AGO = re.compile(r"[0-9]*[smhdw]?")
-_COUNTED_AHEAD = {"since", "until", "outcome", "code", "sip_class", "disposition", "pbx", "limit", "before"}
-_KEPT_WHOLE = {"failed", "rescued", "abandoned"}
 
 
 async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     """Return what the template shows. Raises ProblemError, StoreError."""
     store = await request.app[SHELF].store()
     query, since, until = asked(values, request.query)
-    found = await store.calls(query)
     step = charts.step_for(until - since)
-    counts = await _counted(store, query, since, until, step)
+    found = await search(store, query)
+    counts, counted_from = await counted(store, query, found, step)
     chosen = {name: request.query[name] for name in parameters.FILTERS if request.query.get(name)}
     chosen |= {"outcome": chosen.get("outcome", "failed"), **({"number": query.number} if query.number else {})}
     exactly = {**chosen, "since": since, "until": until}
     return {
-        "calls": found,
-        "following": cursor(found[-1]) if len(found) == query.limit else None,
+        "calls": found.calls,
+        "following": found.following,
+        "searched_to": time_of(found.following) if found.cut and found.following else None,
+        "counted_from": counted_from,
+        "at_most": reach(query),
         "first": query.before is None,
         "since": since,
         "until": until,
@@ -61,8 +63,9 @@ async def as_csv(request: web.Request) -> web.Response:
     """Answer with exactly the calls that the page shows, as CSV. Raises ProblemError, StoreError."""
     store = await request.app[SHELF].store()
     query, _, _ = asked(parameters.read(parameters.given(request.query), TAKES), request.query)
+    found = await search(store, query)
     return web.Response(
-        text=_csv(await store.calls(query)),
+        text=_csv(found.calls),
         content_type="text/csv",
         charset="utf-8",
         headers={"Content-Disposition": 'attachment; filename="calls.csv"'},
@@ -92,45 +95,12 @@ def _bare(number: str | None) -> str | None:
     return re.sub(r"[\s()/.-]", "", number) if number and re.fullmatch(r"[+0-9\s()/.-]+", number) else number
 
 
-async def _counted(
-    store: Store, query: CallQuery, since: datetime, until: datetime, step: timedelta
-) -> Iterable[tuple[datetime, int, int]]:
-    """Return (time, SIP code, count) of all calls that are meant: counted ahead where that tells them apart."""
-    unit = _unit(query, since, until, step)
-    if unit is None:
-        totals = await store.over_time(query, step)
-        return [(total.minute or since, total.sip_code or 0, total.total) for total in totals]
-    by: tuple[Dimension, ...] = (unit, "outcome", "sip_code", *(("disposition",) if query.disposition else ()))
-    minutes = step // _MINUTE if charts.floored(since, step) == since else 1
-    totals = await store.totals(TotalsQuery(since, until, "calls", by, query.pbx, minutes=minutes))
-    return [
-        (total.minute or total.hour or since, total.sip_code or 0, total.total)
-        for total in totals
-        if total.outcome == query.outcome
-        and query.code in (None, total.sip_code)
-        and query.sip_class in (None, (total.sip_code or 0) // 100)
-        and query.disposition in (None, total.disposition)
-    ]
-
-
-def _unit(query: CallQuery, since: datetime, until: datetime, step: timedelta) -> Dimension | None:
-    """Return by which unit the calls that are meant were counted ahead, None when they were not."""
-    wanted = {name for name in CallQuery.__dataclass_fields__ if getattr(query, name) is not None}
-    if not wanted <= _COUNTED_AHEAD or query.outcome not in _KEPT_WHOLE:
-        return None
-    if charts.floored(since, _MINUTE) != since or charts.floored(until, _MINUTE) != until:
-        return None
-    if step % _HOUR == timedelta() and charts.floored(since, _HOUR) == since:
-        return "hour"
-    return "minute" if until - since <= _MOST_MINUTES else None
-
-
 async def _trunks(store: Store, until: datetime) -> list[str]:
     totals = await store.totals(TotalsQuery(until - _DAY, until, "calls", ("trunk",)))
     return [total.trunk for total in totals if total.trunk]
 
 
-def _csv(records: list[CallRecord]) -> str:
+def _csv(records: Sequence[CallRecord]) -> str:
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(CSV_COLUMNS)

@@ -8,6 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from asterisk_sip.catalog import all_dispositions
+from asterisk_sip.stores.base import time_of
+from asterisk_sip.stores.search import reach, search
 
 from . import parameters
 from .api import PREFIX, SHELF
@@ -26,10 +28,13 @@ async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
     """Return what the template shows. Raises StoreError."""
     store, told = await request.app[SHELF].store(), words(language(request))
     position = await store.last_position()  # what is written between this and the next line is shown once: by its id
-    calls = await store.calls(replace(parameters.call_query(values), limit=_AT_FIRST))
+    query = replace(parameters.call_query(values), limit=_AT_FIRST)
+    found = await search(store, query)
     filters = {name: request.query[name] for name in TAKES if request.query.get(name)}
     return {
-        "calls": calls,
+        "calls": found.calls,
+        "searched_to": time_of(found.following) if found.cut and found.following else None,
+        "at_most": reach(query),
         "chosen": filters,
         "outcomes": OUTCOMES,
         "dispositions": [each.name for each in all_dispositions()],

@@ -68,7 +68,7 @@ function draw(figure) {
     if (each == null || plot.cursor.left < 0) { tip.hidden = true; return; }
     const heading = document.createElement("span");
     heading.className = "soft";
-    heading.textContent = `${new Intl.DateTimeFormat(document.documentElement.lang, form(data.step)).format(at[each] * 1000)} – `
+    heading.textContent = `${new Intl.DateTimeFormat(document.documentElement.lang, form(data.step)).format(Math.max(data.first, at[each]) * 1000)} – `
       + clock.format(Math.min(data.until, at[each] + data.step) * 1000);
     const rows = data.series.filter(([, counts]) => counts[each]).map(([name, counts]) => {
       const row = document.createElement("div"), swatch = document.createElement("span"), count = document.createElement("b");
@@ -123,7 +123,7 @@ function draw(figure) {
   });
   plot.over.addEventListener("click", () => {
     const each = plot.cursor.idx;
-    if (each != null && plot.select.width < 4) went(figure.dataset.href, at[each], Math.min(data.until, at[each] + data.step));
+    if (each != null && plot.select.width < 4) went(figure.dataset.href, Math.max(data.first, at[each]), Math.min(data.until, at[each] + data.step));
   });
   charts.add([figure, plot]);
 }
