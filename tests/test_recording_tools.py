@@ -131,6 +131,18 @@ def test_whatever_shape_a_tool_gives_events_the_records_are_those_of_the_raw_byt
         assert replayed(tmp_path / "events.json", lines) == list(Replay(AROUND).read([case.recording])), case
 
 
+@pytest.mark.parametrize("end", ["]}", ""], ids=["whole", "cut off"])
+def test_a_list_in_an_object_is_read_however_long_it_is(end: str, tmp_path: Path) -> None:
+    script = rejected()
+    filler = json.dumps({"Event": "VarSet", "Value": "x" * 600_000})
+    events = [json.dumps(event) for event in messages(script.stream())]
+    text = '{"host":"a","events":[' + ",".join([events[0], filler, filler, *events[1:]])
+    path = tmp_path / "events.json"
+    path.write_text(text + end)
+    [call] = Replay(AROUND).read([path])
+    assert call.sip.code == 486
+
+
 def test_a_uniqueid_that_is_a_number_keeps_its_last_zero(tmp_path: Path) -> None:
     text = (
         '{"Event":"Newchannel","Channel":"PJSIP/a-1","Uniqueid":1795477621.10,"Linkedid":1795477621.10}\n'

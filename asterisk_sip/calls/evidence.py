@@ -31,7 +31,7 @@ FIRST_FINAL = 200
 SIP_TECHS = ("PJSIP", "SIP")
 """The channel drivers that speak SIP."""
 
-_STATUS = re.compile(r"SIP ([1-6][0-9]{2})(?: (.*))?", re.DOTALL)
+_STATUS = re.compile(r"SIP(?:/2[.]0)? ([1-6][0-9]{2})(?: (.*))?", re.DOTALL)
 """RFC 3261 section 7.2 knows six classes; chan_sip passes on whatever number the far end wrote (799 seen on 16.28)."""
 
 Reading = tuple[int, str] | None

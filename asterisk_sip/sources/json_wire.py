@@ -47,10 +47,16 @@ class Objects:
                 if not final and text[start] == "{" and len(text) - start < MAX_OBJECT_CHARS:
                     at = start
                     break  # the rest of it is still to come
-                value, end = None, text.find("\n", start) + 1 or len(text)
+                value, end = None, _behind(text, start)
             at = end
             if isinstance(value, dict):
                 yield value, text[start:end]
             else:
                 self.unreadable += 1
         self._rest = text[at:]
+
+
+def _behind(text: str, start: int) -> int:
+    """Return where to go on behind what is no JSON: the next line, or a list in an object that is too long or cut."""
+    ends = [text.find("\n", start), text.find("[", start) if text[start] == "{" else -1]
+    return min((end + 1 for end in ends if end >= 0), default=len(text))
