@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.model import CallRecord, Grade
 from asterisk_sip.sources.recording import Replay
 from tests.ami_script import AmiScript
 from tests.cases import all_cases
@@ -218,3 +218,27 @@ def test_a_hangup_that_was_cut_off_within_its_headers_is_none(tmp_path: Path) ->
         reader = Replay(AROUND)
         assert list(reader.read([path])) == []
         assert reader.unfinished == 1
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_without_times_nothing_is_concluded_from_how_long_an_attempt_took(*, timestamps: bool, tmp_path: Path) -> None:
+    """Without the line a 408 that took long is Asterisk's own; when nobody tells how long, it may be."""
+    script = AmiScript(line=False, timestamps=timestamps)
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    script.wait(32)
+    script.fail_locally(trunk, 18, 408)
+    script.hangup(caller, 18)
+    [call] = replayed(tmp_path / "x.ami", script.stream())
+    assert (call.sip.code, call.evidence.grade, call.disposition) == (408, Grade.LOCAL, "no_response")
+
+
+def test_a_ringing_of_which_no_time_is_told_gives_no_delay(tmp_path: Path) -> None:
+    script = AmiScript(timestamps=False)
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    script.ring(trunk)
+    script.reject(trunk, "486 Busy Here")
+    script.hangup(caller, 17, 486)
+    [call] = replayed(tmp_path / "x.ami", script.stream())
+    assert [attempt.pdd_ms for attempt in call.attempts] == [None]

@@ -172,8 +172,8 @@ def may_be_local(code: int, attempt: Try, leg: Leg) -> bool:
         return False
     if code == 503:
         return not peer_was_alive(attempt)
-    since_when = attempt.began_seen or leg.seen_begin
-    return code == 408 and (not since_when or lasted_s(attempt) >= LOCAL_408_MIN_S)
+    told_by_its_channel = leg.seen_begin and attempt.dialer is None and not attempt.dial_string
+    return code == 408 and (not (attempt.began_seen or told_by_its_channel) or lasted_s(attempt) >= LOCAL_408_MIN_S)
 
 
 def lasted_s(attempt: Try) -> float:

@@ -35,6 +35,7 @@ class AmiDecoder:
     def __init__(self) -> None:
         self._recorded = ami_wire.RecordedClock()
         self._at = 0.0
+        self._timed = False  # something told a time; else what is told is only the earliest that can be
         self._reader = ami_wire.Reader(self._clock)
 
     def _clock(self, fields: Fields, newest: float) -> float:
@@ -47,9 +48,12 @@ class AmiDecoder:
     def feed(self, data: bytes, at: float) -> list[ev.Event]:
         """Take the bytes of one read."""
         self._at = at
+        self._timed = self._timed or at > 0 or b"\r\nTimestamp: " in data
         events = self._reader.feed(data)
         self._reader.responses.clear()
-        return events
+        if self._timed:
+            return events
+        return [event._replace(seen=False) if isinstance(event, ev.DialBegan) else event for event in events]
 
     def finish(self) -> list[ev.Event]:
         """Take a Hangup whose empty line was cut off: the last of a recording that was put together of messages."""
