@@ -88,6 +88,7 @@ def history(
 
     begin = moment("--since", since)
     within("--limit", limit, 1, MOST)
+    rule = None if rule is None else _line("--rule", rule)
 
     async def read(book: AlertBook) -> list[Entry]:
         return await book.history(begin, rule, limit)
@@ -208,7 +209,7 @@ def unsilence(name: str, *, config: ConfigPath = None) -> None:
     config
         The configuration file; asterisk-sip.toml in this folder, if it is not given.
     """
-    now = datetime.now(UTC)
+    now, name = datetime.now(UTC), _line("NAME", name)
     if not asyncio.run(_with_book(_loaded(config), lambda book: book.unsilence(name, now), write=True)):
         raise AsteriskSipError(f"nothing called {name!r} is silent now")
     sys.stdout.write(f"{name} is told again.\n")
@@ -230,6 +231,7 @@ def acknowledge(alert: str, *, why: str | None = None, config: ConfigPath = None
         Who has; the user of this terminal, if it is not given.
     """
     who, note = _line("--by", by or _me()), None if why is None else _line("--why", why)
+    alert = _line("ALERT", alert)
 
     async def note_it(book: AlertBook) -> str | None:
         entry = await book.alert(alert)

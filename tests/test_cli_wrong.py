@@ -61,6 +61,9 @@ def run(capsys: pytest.CaptureFixture[str], line: str, code: int) -> tuple[str, 
         ("kpi --store calls.db --min 0", "--min must be 1 to"),
         ("kpi --store calls.db --since 2000-01-01 --step 1m", "more than 10000 steps"),
         ("alerts history --limit 0", "--limit must be 1 to"),
+        ("alerts history --rule \udcff", "--rule must be one line of text"),
+        ("alerts unsilence \udcff", "NAME must be one line of text"),
+        ("alerts acknowledge \udcff", "ALERT must be one line of text"),
         ("check --config asterisk-sip.toml --wait nan", "--wait must be 0.0 to 3,600.0"),
         ("support-bundle --config asterisk-sip.toml --minutes -5", "--minutes must be 0.0 to"),
         ("record --config asterisk-sip.toml --out x.journal --for 0", "--for must be more than 0 seconds"),
@@ -83,6 +86,8 @@ def test_an_option_with_an_impossible_value_is_a_wrong_command(
         f"export-case 1795477615.6 --journal {CASE} --out calls.db",
         "export --store calls.db --out .",
         "export --store calls.db --out /dev/null",
+        "calls --store .",
+        "gaps --store /",
     ],
 )
 def test_a_place_where_nothing_can_be_written_is_named(line: str, capsys: pytest.CaptureFixture[str]) -> None:

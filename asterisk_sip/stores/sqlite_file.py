@@ -86,7 +86,7 @@ def connect_to_visit(path: Path) -> sqlite3.Connection:
     file is read as one that does not change, else SQLite would make a log owned by the visitor, which the daemon could
     not write to, or fail where the visitor may not make it.
     """
-    written_to = path.with_name(f"{path.name}-wal").exists()
+    written_to = (path.parent / f"{path.name}-wal").exists()  # also of what is no file, which is told next
     return _reading(_connect(path, "mode=ro" if written_to else "mode=ro&immutable=1"))
 
 
