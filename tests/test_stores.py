@@ -194,6 +194,10 @@ class TestTail:
     async def test_it_can_be_narrowed(self, store: Store) -> None:
         await store.write(Batch([failed(1), failed(2, sip=BUSY)]))
         assert [record for _, record in await store.after(0, 10, CallQuery(code=486))] == [failed(2, sip=BUSY)]
+        ends = [await store.position_behind(0, calls) for calls in (1, 2, 3)]
+        assert ends[2] is None
+        assert len(await store.after(0, 10, upto=ends[0])) == 1
+        assert [record for _, record in await store.after(ends[0] or 0, 10, upto=ends[1])] == [failed(2, sip=BUSY)]
 
     async def test_a_position_is_never_given_twice(self, engine: Engine, store: Store) -> None:
         await store.write(Batch([failed(1), failed(2)]))

@@ -25,14 +25,14 @@ from asterisk_sip.calls.model import CallRecord, SipStatus, from_json
 from asterisk_sip.calls.record_schema import record_schema
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.sqlite import SqliteStore
-from asterisk_sip.web import openapi, parameters
+from asterisk_sip.web import live, openapi, parameters
 from asterisk_sip.web.api import ENDPOINTS, Endpoint
 from asterisk_sip.web.app import application
 from asterisk_sip.web.problems import ProblemError
 from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 
-from .call_records import BEGAN, BUSY, abandoned, answered, failed, rescued
+from .call_records import BEGAN, BUSY, UNAVAILABLE, abandoned, answered, failed, rescued
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "<script>alert(1)</script>${7*7}\r\nid: 99\x1b[31m"
@@ -290,6 +290,22 @@ async def test_the_stream_goes_on_where_a_reader_left_it(site: Site) -> None:
         assert len(await events(response, 3)) == 3
     async with site.session.get(url, headers={"Last-Event-ID": "x"}) as response:
         assert response.status == 400
+
+
+async def test_a_stream_looks_at_few_calls_at_a_time_and_misses_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOKED_AT", 2)
+    numbers = {20, 33, 34, 35, 36, 50}
+    records = [failed(number, sip=BUSY if number in numbers else UNAVAILABLE) for number in range(20, 51)]
+    await site.store.write(Batch(records))
+    asked = {"after": "0", "number": "+4930", "code": "486"}
+    async with site.session.get(f"{site.url}/api/v1/stream", params=asked) as response:
+        found = await events(response, 1 + len(numbers))
+        await site.store.write(Batch([failed(60), failed(61, sip=BUSY)]))
+        found += await events(response, 1)
+    expected = [failed(number).id for number in (2, *sorted(numbers), 61)]
+    assert [json.loads(event["data"])["id"] for event in found] == expected
 
 
 async def test_a_reader_hears_a_call_that_comes_later(site: Site) -> None:

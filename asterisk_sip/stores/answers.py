@@ -57,10 +57,17 @@ class Answers(ABC):
         rows = await self._select(queries.call_of(record_id))
         return self._record(rows[0].record) if rows else None
 
-    async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
+    async def after(
+        self, position: int, limit: int, query: CallQuery | None = None, upto: int | None = None
+    ) -> list[tuple[int, CallRecord]]:
         """Return (position, record) of calls written after a position, in the order of writing."""
-        rows = await self._select(queries.calls_after(position, limit, query or CallQuery()))
+        rows = await self._select(queries.calls_after(position, limit, query or CallQuery(), upto))
         return [(row.position, self._record(row.record)) for row in rows]
+
+    async def position_behind(self, position: int, calls: int) -> int | None:
+        """Return the position of the last of so many calls written after a position, None when there are fewer."""
+        rows = await self._select(queries.position_behind(position, calls))
+        return int(rows[0].position) if rows else None
 
     async def texts(self, position: int, limit: int) -> list[Stored]:
         """Return calls written after a position as they lie there, in the order of writing."""

@@ -193,11 +193,16 @@ class Store(Protocol):
     async def call(self, record_id: str) -> CallRecord | None:
         """Return one call by its id, None when it is not kept."""
 
-    async def after(self, position: int, limit: int, query: CallQuery | None = None) -> list[tuple[int, CallRecord]]:
+    async def after(
+        self, position: int, limit: int, query: CallQuery | None = None, upto: int | None = None
+    ) -> list[tuple[int, CallRecord]]:
         """Return calls written after a position, in the order of writing, each with its own position.
 
-        ``limit``, ``before`` and ``down_to`` of the query are passed over.
+        ``limit``, ``before`` and ``down_to`` of the query are passed over. ``upto`` is the last position to look at.
         """
+
+    async def position_behind(self, position: int, calls: int) -> int | None:
+        """Return the position of the last of so many calls written after a position, None when there are fewer."""
 
     async def last_position(self) -> int:
         """Return the position of the call written last, 0 when none ever was. Positions only grow."""

@@ -85,10 +85,18 @@ def call_of(record_id: str) -> Select[tuple[str]]:
     return select(calls.c.record).where(calls.c.id == storable(record_id))
 
 
-def calls_after(position: int, limit: int, query: CallQuery) -> Select[tuple[int, str]]:
+def calls_after(position: int, limit: int, query: CallQuery, upto: int | None = None) -> Select[tuple[int, str]]:
     """Return the select of (position, record) in the order of writing."""
     where = [calls.c.position > position, *_filters(query), *_window(query, cursors=False)]
+    if upto is not None:
+        where.append(calls.c.position <= upto)
     return select(calls.c.position, calls.c.record).where(*where).order_by(calls.c.position).limit(limit)
+
+
+def position_behind(position: int, calls_: int) -> Select[tuple[int]]:
+    """Return the select of the position of the last of so many calls written after a position."""
+    behind = select(calls.c.position).where(calls.c.position > position)
+    return behind.order_by(calls.c.position).limit(1).offset(calls_ - 1)
 
 
 def texts_after(position: int, limit: int) -> Select[Any]:

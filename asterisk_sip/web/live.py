@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 POLL_S = 0.5
 BEAT_S = 15.0
 AT_ONCE = 200
+LOOKED_AT = 20_000
 WRITE_S = 30.0
 """How long a reader may take to read on: one that does not would hold its place for ever."""
 MOST_READERS = 64
@@ -101,22 +102,33 @@ async def _send(
 
     await response.prepare(request)
     await write("retry: 2000\n\n")
-    quiet_s = 0.0
-    gate, visitor = request.app[GATE], visitor_of(request)
+    gate, visitor, clock = request.app[GATE], visitor_of(request), asyncio.get_running_loop().time
+    told_s = clock()
     while gate.still(visitor):
         newest = await request.app[READERS].newest(store)
-        news = await store.after(position, AT_ONCE, query) if newest > position else []
+        upto = await _upto(store, query, position, newest)
+        news = await store.after(position, AT_ONCE, query, upto) if newest > position else []
         for position, record in news:  # noqa: PLR1704  the last one sent is where to go on
             text = json.dumps(to_json(record), separators=(",", ":"))
             await write(f"id: {position}\nevent: call\ndata: {text}\n\n")
-        if len(news) == AT_ONCE:
-            continue
-        position = max(position, newest)  # what a filter leaves out is not looked at again
-        quiet_s = 0.0 if news else quiet_s + POLL_S
-        if quiet_s >= BEAT_S:
+        full = len(news) == AT_ONCE
+        if not full:
+            position = max(position, upto)  # what a filter leaves out is not looked at again
+        if news:
+            told_s = clock()
+        elif clock() - told_s >= BEAT_S:
             await write(f'id: {position}\nevent: here\ndata: {{"position":{position}}}\n\n')
-            quiet_s = 0.0
-        await asyncio.sleep(POLL_S)
+            told_s = clock()
+        if not full and position >= newest:
+            await asyncio.sleep(POLL_S)
+
+
+async def _upto(store: Store, query: CallQuery, position: int, newest: int) -> int:
+    """Return how far to look at once: a filter that fits nothing would look at all that was ever recorded."""
+    if newest <= position or query == CallQuery(limit=query.limit):
+        return newest
+    far = await store.position_behind(position, LOOKED_AT)
+    return newest if far is None else min(newest, far)
 
 
 def _position(last_event_id: str | None, after: int | None) -> int | None:
