@@ -20,6 +20,7 @@ from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.cli_store import opened, store_place
 from asterisk_sip.render_plain import counted, json_line, plain
+from asterisk_sip.sources.forms import case_trunks
 from asterisk_sip.sources.recording import Replay
 
 if TYPE_CHECKING:
@@ -49,12 +50,13 @@ def replay(
     """Read recordings and print every call that ended in them.
 
     A recording is a journal (a file or its folder), the raw bytes of AMI, or AMI or ARI events as JSON, one a line or
-    in an array; plain or gzipped. What it is shows in its content.
+    in an array; plain or gzipped. What it is shows in its content. The folder of a case from export-case will do, too:
+    its trunks hold where no others are given.
 
     Parameters
     ----------
     files
-        The recordings, in order; - for stdin.
+        The recordings, in order: files, folders of journals or cases; - for stdin.
     format
         json: one record, or one change, a line. table: for a person.
     pbx
@@ -74,7 +76,8 @@ def replay(
         Change nothing; print what would be recorded otherwise now than it is in the store of --config or --store.
         The exit code is 1 when something would be.
     """
-    around, addresses = surroundings(pbx or "pbx1", asterisk_version, trunk or [], config)
+    trunks = trunk or ([] if config else case_trunks(files))
+    around, addresses = surroundings(pbx or "pbx1", asterisk_version, trunks, config)
     reader = Replay(around, only=pbx, addresses=addresses)
     records = reader.read(files)
     if config is not None and (against_store or store is not None):

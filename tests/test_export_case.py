@@ -13,6 +13,7 @@ import pytest
 from asterisk_sip import demo
 from asterisk_sip.calls.enrich import Surroundings, TrunkRule
 from asterisk_sip.cli import main
+from asterisk_sip.cli_journal import bare
 from asterisk_sip.sources.excerpt import verdict_of
 from asterisk_sip.sources.journal_wire import Frame, encode, first_line
 from asterisk_sip.sources.recording import Replay
@@ -46,6 +47,25 @@ def test_each_call_of_each_case_is_judged_alone_as_in_the_whole(case: Case, tmp_
         assert verdict_of(alone) == verdict_of(record)
         if (record.caller.number or "").isdigit():
             assert alone.caller.number != record.caller.number
+
+
+def test_replay_takes_the_folder_of_a_case_and_knows_its_trunks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [record, *_] = Replay(AROUND).read([DEMO])
+    exported(record.linkedid, DEMO, tmp_path / "case")
+    capsys.readouterr()
+    assert main(["replay", str(tmp_path / "case")]) == 0
+    printed = [bare(json.loads(line)) for line in capsys.readouterr().out.splitlines()]
+    [expected] = (tmp_path / "case").glob("expected-*.jsonl")
+    assert printed == [json.loads(line) for line in expected.read_text().splitlines()]
+    assert any(attempt["trunk"] for attempt in printed[-1]["attempts"])
+
+
+def test_a_case_whose_description_is_broken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "case.toml").write_text("trunks = [")
+    assert main(["replay", str(tmp_path)]) != 0
+    assert "case.toml" in capsys.readouterr().err
 
 
 def test_a_call_is_found_by_its_record_and_by_each_of_its_channels(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ async def test_every_answer_carries_the_headers_that_keep_browsers_safe(site: Si
     _, _, headers = await site.get(path)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
     assert "Server" not in headers
     assert "json" in headers["Content-Type"]
 

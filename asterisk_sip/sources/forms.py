@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 import sys
+import tomllib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from asterisk_sip.sources.journal_wire import Frame
 CHUNK_BYTES = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
 STDIN = Path("-")
+CASE = "case.toml"
+CASE_RECORDINGS = (".ami.gz", ".journal.gz")
 
 Form = Literal["journal", "json", "ami"]
 Progress = Callable[[int], None]
@@ -32,15 +35,38 @@ _JSON = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x1e]*[\[{]")
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Give some files in order; of a folder, the files of the journal in it. Raises SourceError."""
+    """Give some files in order; of a folder, the files of the journal, or of the case, in it. Raises SourceError."""
     for path in paths:
         try:
-            inside = files_of(path) if path.is_dir() else [path]
+            inside = files_of(path) or _files_of_case(path) if path.is_dir() else [path]
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror or error}") from error
         if not inside:
-            raise SourceError(f"{path}: no journal is in this folder")
+            raise SourceError(f"{path}: no journal is in this folder, and no case")
         yield from inside
+
+
+def case_trunks(paths: Iterable[Path]) -> list[str]:
+    """Return the endpoints that are trunks in the cases among some paths, as the cases tell it. Raises SourceError."""
+    trunks: dict[str, None] = {}
+    for path in paths:
+        try:
+            told = tomllib.loads((path / CASE).read_text("utf-8")).get("trunks")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise SourceError(f"{path / CASE}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise SourceError(f"{path / CASE}: {error}") from error
+        trunks.update(dict.fromkeys(map(str, told if isinstance(told, list) else ())))
+    return list(trunks)
+
+
+def _files_of_case(folder: Path) -> list[Path]:
+    """Return the recordings of a case as `export-case` makes it, one for each release. Raises OSError."""
+    if not (folder / CASE).is_file():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.endswith(CASE_RECORDINGS))
 
 
 class Recording:

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers and audits that do not know frame-ancestors
     "Referrer-Policy": "same-origin",  # with none at all, browsers do not even tell us that a form is ours
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
