@@ -78,14 +78,14 @@ SECRETS = (
     SecretKey("webhook", "authorization", "AUTHORIZATION", needed=False, below="alert_target"),
     SecretKey("alertmanager", "authorization", "AUTHORIZATION", needed=False, below="alert_target"),
     SecretKey("apprise", "urls", "URLS", below="alert_target"),
-    SecretKey("nats", "password", "PASSWORD", needed=False, below="sink", wanted=lambda nats: bool(nats.get("user"))),
+    SecretKey("nats", "password", "PASSWORD", needed=False, below="sink", wanted=_has_user),
     SecretKey(
         "collector",
         "password",
         "COLLECTOR_PASSWORD",
         needed=False,
         below=None,
-        wanted=lambda nats: bool(nats.get("user")),
+        wanted=_has_user,
     ),
     SecretKey("journal", "key", "JOURNAL_KEY", below=None, wanted=lambda journal: journal.get("pseudonymise") is True),
     SecretKey(
