@@ -130,7 +130,7 @@ async def test_a_filter_is_chosen_seen_in_the_address_and_taken_away(someone: Re
     await page.get_by_role("combobox", name="Trunk").fill("carrier-b")
     async with page.expect_navigation():
         await page.keyboard.press("Enter")
-    await expect(page.locator("#found")).to_have_text("1 calls")
+    await expect(page.locator("#found")).to_have_text("1 call")
     await page.get_by_role("link", name="Trunk carrier-b").click()
     await expect(page.locator("#found")).to_have_text("6 calls")
 
