@@ -9,13 +9,19 @@ import sys
 
 import pytest
 
-from asterisk_sip.catalog import LANGUAGES, UnknownLanguageError, all_causes, all_codes, all_dispositions
+from asterisk_sip.catalog import (
+    LANGUAGES,
+    UnknownLanguageError,
+    all_causes,
+    all_codes,
+    all_dispositions,
+    disposition_text,
+)
 from asterisk_sip.catalog.explain import (
     UnknownQueryError,
     explain,
     explain_all,
     explain_causes,
-    explain_disposition,
     search,
 )
 
@@ -103,7 +109,7 @@ def test_every_cause_and_disposition_is_explained(lang: str) -> None:
     assert [entry["cause"] for entry in causes] == [cause.cause for cause in all_causes() if cause.assigned]
     assert all(json.loads(json.dumps(entry)) == entry for entry in causes)
     for known in all_dispositions():
-        assert explain_disposition(known.name, lang)["next_steps"]
+        assert disposition_text(known.name, lang).next_steps
 
 
 def test_a_code_shows_the_rfc_beside_what_asterisk_does() -> None:

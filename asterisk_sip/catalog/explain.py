@@ -6,7 +6,6 @@ import re
 from typing import Any, TypeAlias
 
 from .asterisk import asterisk_sip_to_cause, candidates, code_sent_to_caller
-from .dispositions import disposition
 from .q850 import Q850Cause, all_causes, q850_cause, q850_to_sip, sip_to_q850
 from .sip import SipCode, all_codes, fold, sip_class, sip_code
 from .tables import rows
@@ -45,23 +44,6 @@ def explain_all(lang: str = "en") -> list[Entry]:
 def explain_causes(lang: str = "en") -> list[Entry]:
     """Explain every assigned Q.850 cause, in order."""
     return [_cause_entry(entry, lang) for entry in all_causes() if entry.assigned]
-
-
-def explain_disposition(name: str, lang: str = "en") -> Entry:
-    """Explain one of our dispositions. Raises ValueError for a name that is none."""
-    entry, text = disposition(name), disposition_text(name, lang)
-    return {
-        "kind": "disposition",
-        "disposition": name,
-        "disposition_label": label("disposition", name, lang),
-        "meaning": text.meaning,
-        "causes": list(text.causes),
-        "next_steps": list(text.next_steps),
-        "fault": _fault(entry.fault, text.fault_reason, lang),
-        "retry": entry.retry,
-        "e425": entry.e425,
-        "lang": lang,
-    }
 
 
 def search(words: str, lang: str = "en") -> list[Entry]:

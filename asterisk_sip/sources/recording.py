@@ -15,10 +15,8 @@ from asterisk_sip.calls.own_address import Addresses
 from asterisk_sip.calls.switchboard import Switchboard
 from asterisk_sip.sources.ami_frame_wire import BANNER
 from asterisk_sip.sources.decoders import DECODERS, AmiDecoder, Decoder
-from asterisk_sip.sources.forms import CHUNK_BYTES, Recording, files
+from asterisk_sip.sources.forms import Recording, files
 from asterisk_sip.sources.journal_wire import Frame
-
-__all__ = ["CHUNK_BYTES", "Ended", "Replay"]
 
 SETTLE_S = 0.25
 EXPIRE_EVERY_S = 10.0
