@@ -58,6 +58,20 @@ def test_a_hangup_request_may_come_before_the_dialling_it_ends(*, line: bool) ->
     assert (call.sip.code, call.evidence.grade) == (608, Grade.WIRE if line else Grade.REPORTED)
 
 
+@pytest.mark.parametrize("line", [True, False], ids=["line", "no line"])
+def test_that_the_caller_left_may_be_told_behind_what_it_caused(*, line: bool) -> None:
+    script = AmiScript(line=line)
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    script.ring(trunk)
+    before = len(script.events)
+    script.cancel(caller, trunk)
+    request = script.events.pop(before)
+    script.events.insert(before + 2, request)
+    call = record(script)
+    assert (call.outcome, call.disposition, call.released_by) == (Outcome.ABANDONED, "cancelled", "caller")
+
+
 # Events that never came
 
 

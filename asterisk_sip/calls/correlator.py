@@ -158,8 +158,8 @@ class Correlator(InFlight):
         if leg.requested_at is None:
             leg.requested_at = event.at
             if leg is call.root:
-                for pending in call.tries:
-                    pending.caller_left = pending.ended_at is None
+                for each in call.tries:
+                    each.caller_left = each.is_left_by(leg.uniqueid, event.at)
         if leg.queue == WAITING or (leg.queue is None and call.waits_for_an_agent(leg.uniqueid)):
             leg.queue = GAVE_UP
         far_end = leg.up_at is not None and evidence.tech(leg) != "Local"  # a Local half passes on what the other got

@@ -14,6 +14,8 @@ TRYING, PROCEEDING, RINGING, ANSWERED, ENDED = "trying", "proceeding", "ringing"
 
 ONE_BREATH_S = 0.5  # Page begins its calls within milliseconds, and tries none of them again
 
+ONE_MOMENT_S = 0.1  # Dial cancels its legs within milliseconds after the caller left
+
 WAITING, GAVE_UP, LEFT = "waiting", "gave up", "left"  # a caller and a queue
 
 # (phase, what came) -> next phase. What is not here changes nothing: a repeat, or news that came too late.
@@ -140,6 +142,16 @@ class Try:
         elif phase == ANSWERED:
             self.answered_at = at
         return True
+
+    def is_left_by(self, caller: str, at: float) -> bool:
+        """Return whether a caller who asks for the end ``at`` leaves this: it is pending, or was cancelled just now.
+
+        Who merges streams, or listens through two doors, may hear of the caller after what he caused.
+        """
+        if self.ended_at is None:
+            return True
+        just_now = at - self.ended_at < ONE_MOMENT_S
+        return just_now and self.dialer == caller and self.dial_status in (None, "CANCEL")
 
     @property
     def over(self) -> bool:
