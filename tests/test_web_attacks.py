@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -73,6 +74,30 @@ async def test_who_connects_and_asks_nothing_is_shown_out(
     of_other_tests = set(server._silent)
     assert await site.raw(begun) == b""
     assert set(server._silent) <= of_other_tests
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"HELO pbx\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["no HTTP", "no host", "too long"],
+)
+async def test_what_cannot_be_understood_is_answered_as_safely_as_anything(site: Site, request_: bytes) -> None:
+    head, _, body = (await site.raw(request_)).partition(b"\r\n\r\n")
+    assert head.splitlines()[0].split()[1] == b"400"
+    for line in (
+        b"X-Content-Type-Options: nosniff",
+        b"Content-Security-Policy: default-src 'none'",
+        b"Cache-Control: ",
+    ):
+        assert b"\r\n" + line in head
+    assert b"aiohttp" not in head
+    assert b"application/problem+json" in head
+    assert json.loads(body)["status"] == 400
+    assert await site.serves()
 
 
 async def test_a_form_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,19 +17,11 @@ from .ledger import LEDGER, Ledger
 from .live import READERS, Readers, end_streams
 from .memo import MEMO, Memo
 from .problems import ProblemError, problem
-from .server import heard
+from .server import heard, keep_safe
 from .shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # for browsers and audits that do not know frame-ancestors
-    "Referrer-Policy": "same-origin",  # with none at all, browsers do not even tell us that a form is ours
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 _WORTH_COMPRESSING = 1024
 _LARGEST_BODY = 65_536
 
@@ -80,9 +72,7 @@ def application(
 
 
 async def _safe(_request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)  # a page has a policy of its own
-    response.headers.setdefault("Cache-Control", "private, no-cache")
+    keep_safe(response)
     response.headers.pop("Server", None)
 
 

@@ -8,15 +8,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from .problems import problem
+
 MOST_CONNECTIONS = 256
 FIRST_REQUEST_S = 15.0
 """How long somebody who connects may take to ask something, whole."""
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers and audits that do not know frame-ancestors
+    "Referrer-Policy": "same-origin",  # with none at all, browsers do not even tell us that a form is ours
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""What every answer carries, so that browsers keep its reader safe."""
 
 _KEPT_S = 60.0
 _HANDSHAKE_S = 10.0
@@ -35,6 +48,13 @@ async def heard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if timer is not None:
         timer.cancel()
     return await handler(request)
+
+
+def keep_safe(response: web.StreamResponse) -> None:
+    """Give an answer what browsers need to know to keep its reader safe; a page has a policy of its own."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "private, no-cache")
 
 
 class Site(web.BaseSite):
@@ -67,9 +87,32 @@ class Site(web.BaseSite):
         if server is None or len(server.connections) >= MOST_CONNECTIONS:
             return _TurnedAway()
         protocol = server()
+        protocol.__class__ = _Protocol  # the library has no place to name one
         loop = asyncio.get_running_loop()
         _silent[protocol] = loop.call_later(FIRST_REQUEST_S, _show_out, protocol)
         return protocol
+
+
+class _Protocol(web.RequestHandler):
+    """One connection: what is no HTTP is answered as everything else is, and not with the names of our libraries."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # for its log; raises when an answer has begun
+        answer = problem(
+            HTTPStatus(status), "this request cannot be understood" if status < 500 else "the log says more"
+        )
+        keep_safe(answer)
+        answer.headers["Server"] = "asterisk-sip"  # the library names itself where nothing stands
+        answer.force_close()
+        return answer
 
 
 class _TurnedAway(asyncio.Protocol):
