@@ -317,7 +317,7 @@ class TestDepth:
         newest_first = [*twins[::-1], *records[::-1]]
         await store.write(Batch([*records, *twins]))
         for depth in range(1, 9):
-            down_to = await store.depth(CallQuery(code=486), depth)  # filters do not count
+            down_to = await store.depth(CallQuery(since=BEGAN, code=486), depth)  # filters do not count
             assert down_to == (cursor(newest_first[depth - 1]) if depth < len(newest_first) else None)
             deep = CallQuery(down_to=down_to)
             assert await store.calls(deep) == newest_first[: depth if down_to else None]
@@ -345,7 +345,7 @@ class TestSearch:
         records = [failed(number, sip=BUSY) if number % 7 == 0 else failed(number) for number in range(40)]
         await store.write(Batch(records))
         seen: list[CallRecord] = []
-        query, answers = CallQuery(code=486, limit=2), 0
+        query, answers = CallQuery(since=BEGAN, code=486, limit=2), 0
         while True:
             found = await search(store, query, at_most=10)
             seen += found.calls
@@ -359,7 +359,10 @@ class TestSearch:
     async def test_it_says_whether_it_was_cut_short(self, store: Store) -> None:
         await store.write(Batch([failed(number) for number in range(20)]))
         for code, at_most, cut in ((486, 10, True), (486, 20, False), (503, 5, False)):
-            assert (await search(store, CallQuery(code=code, limit=3), at_most)).cut == cut
+            assert (await search(store, CallQuery(since=BEGAN, code=code, limit=3), at_most)).cut == cut
+        assert not (await search(store, CallQuery(since=BEGAN, limit=30), 10)).cut, (
+            "whatever fits is looked for no further"
+        )
 
 
 class TestTotals:

@@ -17,7 +17,7 @@ from asterisk_sip.alerts.engine_trace import TRACED
 from asterisk_sip.alerts.engine_trace import trace as engine_trace
 from asterisk_sip.alerts.model import Change, Kind, Rule, State
 from asterisk_sip.errors import AsteriskSipError
-from asterisk_sip.stores.base import Store, TotalsQuery, microseconds
+from asterisk_sip.stores.base import CallQuery, Store, TotalsQuery, microseconds
 from asterisk_sip.stores.erasure import Stored
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,10 @@ async def trace(
     first, last = int(since.timestamp()), int(until.timestamp())
     step = max(1, (last - first) // _POINTS)
     calls: list[dict[str, Any]] = []
-    async for call in past(store, since - timedelta(seconds=rule.window_s), until):
+    began = since - timedelta(seconds=rule.window_s)
+    if await store.depth(CallQuery(since=began, until=until), _MOST_TRACED) is not None:
+        return None
+    async for call in past(store, began, until):
         calls.append(call)
         if len(calls) > _MOST_TRACED:
             return None

@@ -227,6 +227,7 @@ class Store(Protocol):
         """Return the cursor of the last of so many calls of a window, the newest first; None when none is behind it.
 
         Only ``since``, ``until`` and ``before`` of the query count: how far a search comes that looks at so many calls.
+        None, too, where to find it is as much work as the search, and that may look at all.
         """
 
     async def texts(self, position: int, limit: int) -> list[Stored]:

@@ -20,7 +20,7 @@ from . import clickhouse_schema as schema
 from . import clickhouse_server as server
 from . import clickhouse_sweep as sweeping
 from .answers import Answers
-from .base import Batch, Keep, MissingStoreError, microseconds
+from .base import Batch, CallQuery, Keep, MissingStoreError, microseconds
 from .clickhouse_sql import literal, text_of
 from .erasure import Stored
 from .retention import Bounds, Swept
@@ -97,6 +97,10 @@ class ClickHouseStore(Answers):
         """Return the position of the call written last, 0 when none ever was."""
         ((position,),) = await self._rows("SELECT max(position) FROM writing")
         return int(position)
+
+    async def depth(self, query: CallQuery, calls: int) -> str | None:
+        """Return the cursor of the last of so many calls of a window; None without one: that would read every row."""
+        return None if query.since is None else await super().depth(query, calls)
 
     async def sweep(self, bounds: Bounds) -> Swept:
         """Forget what is past its bounds: whole months and whole days; the server does so by itself, too."""

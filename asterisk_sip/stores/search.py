@@ -19,6 +19,9 @@ _AT_MOST_WITH_ATTEMPTS = 220_000
 """So many when the attempts of each must be looked at too."""
 
 
+_NOT_FILTERS = {"since", "until", "limit", "before", "down_to"}
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The calls found, newest first. ``following`` is where to go on, None when everything was looked at.
@@ -41,6 +44,9 @@ async def search(store: Store, query: CallQuery, at_most: int | None = None) -> 
     at_most = reach(query) if at_most is None else at_most
     found: list[CallRecord] = []
     before = query.before
+    if not _narrow(query):  # the newest are those that fit
+        found = await store.calls(query)
+        return Found(found, cursor(found[-1]) if len(found) == query.limit else None)
     soon = min(_SOON, at_most)
     for calls in (soon, at_most - soon):
         if not calls:
@@ -54,3 +60,7 @@ async def search(store: Store, query: CallQuery, at_most: int | None = None) -> 
             return Found(found, None)
         before = down_to
     return Found(found, before, cut=True)
+
+
+def _narrow(query: CallQuery) -> bool:
+    return any(getattr(query, name) is not None for name in CallQuery.__dataclass_fields__.keys() - _NOT_FILTERS)
