@@ -193,7 +193,8 @@ async def test_a_search_that_was_cut_short_says_how_far_it_came_and_goes_on(
     assert found == 4
     assert "Only the newest 3 calls were looked at" in await site.page("/live?country=44")
     page = await site.page("/failures?country=49&outcome=any&limit=2")
-    assert shown_calls(page) == 3, "the counts say how far they go"
+    assert '<h2 id="found">≥ 3 calls</h2>' in page, "the counts say how far they go"
+    assert 'class="uncounted"' in page
     assert "Only the newest 3 calls" in page
 
 
@@ -225,7 +226,7 @@ async def test_what_takes_too_long_is_told_with_what_to_ask_instead(
     told = words(lang)("error.too_long", s="10")
     page = await site.page(f"/failures?lang={lang}", status=503)
     assert html.escape(told) in page.replace("&#39;", "&#x27;")
-    async with site.session.get(f"{site.url}/api/v1/calls") as response:
+    async with site.session.get(f"{site.url}/api/v1/calls?country=49") as response:
         assert (response.status, response.content_type) == (503, "application/problem+json")
         assert (await response.json(content_type=None))["detail"] == words("en")("error.too_long", s="10")
 

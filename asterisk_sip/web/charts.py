@@ -39,7 +39,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A chart of stacked bars. ``totals`` has each class that occurs, ``most`` is the highest bar."""
+    """A chart of stacked bars. ``totals`` has each class that occurs, ``most`` is the highest bar.
+
+    ``uncounted``: how much of it, in per cent from its beginning, was not counted.
+    """
 
     since: datetime
     step: timedelta
@@ -48,6 +51,7 @@ class Bars:
     most: int
     ticks: Sequence[tuple[float, datetime]]
     data: Mapping[str, Any]
+    uncounted: float = 0.0
 
     @property
     def short(self) -> bool:
@@ -72,8 +76,17 @@ def floored(at: datetime, step: timedelta) -> datetime:
     return day + (at - day) // step * step
 
 
-def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: datetime, step: timedelta) -> Bars:
-    """Return the bars of (time, SIP code, count) in a window; steps begin as `floored` has them, the outer are cut."""
+def bars(
+    counts: Iterable[tuple[datetime, int, int]],
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+    counted_from: datetime | None = None,
+) -> Bars:
+    """Return the bars of (time, SIP code, count) in a window; steps begin as `floored` has them, the outer are cut.
+
+    ``counted_from`` is since when was counted, None for all of it.
+    """
     stacked: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     totals: defaultdict[int, int] = defaultdict(int)
     begin = floored(since, step)
@@ -95,8 +108,10 @@ def bars(counts: Iterable[tuple[datetime, int, int]], since: datetime, until: da
             "first": since.timestamp(),
             "until": until.timestamp(),
             "step": step.total_seconds(),
+            "counted": None if counted_from is None else counted_from.timestamp(),
             "series": [[class_, [stacked[at][class_] for at in range(number)]] for class_ in seen],
         },
+        uncounted=round(WIDTH * ((counted_from - since) / (until - since)), 2) if counted_from else 0.0,
     )
 
 

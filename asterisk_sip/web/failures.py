@@ -50,7 +50,7 @@ async def fill(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
         "until": until,
         "chosen": chosen,
         "exactly": {**exactly, "limit": request.query.get("limit"), "before": query.before},
-        "chart": charts.bars(counts, since, until, step),
+        "chart": charts.bars(counts, since, until, step, counted_from),
         "windows": WINDOWS,
         "outcomes": ("failed", "rescued", "abandoned", "answered", "any"),
         "dispositions": [each.name for each in all_dispositions()],

@@ -103,6 +103,12 @@ function draw(figure) {
     ],
     series: [{}, ...data.series.map(([name]) => ({ fill: told[name] ? told[name].colour : soft, width: 0, paths: bars, points: { show: false } })).reverse()],
     hooks: {
+      drawClear: [(plot) => {
+        if (data.counted == null) return;
+        const { left, top, height } = plot.bbox;
+        plot.ctx.fillStyle = line;
+        plot.ctx.fillRect(left, top, plot.valToPos(data.counted, "x", true) - left, height);
+      }],
       setCursor: [show],
       setSelect: [(plot) => {
         if (plot.select.width < 4) return;
