@@ -100,6 +100,9 @@ SHAPES: dict[str, Callable[[Message], Any]] = {
     "channel in the header's name": lambda event: {
         f"{name}(PJSIP/x-1)" if name.endswith("ChanVariable") else name: value for name, value in event.items()
     },
+    "states in words alone": lambda event: {
+        name: value for name, value in event.items() if not name.endswith("ChannelState")
+    },
     "time as a number": timed(float),
     "time in milliseconds": timed(lambda at: at * 1_000),
     "time as ISO": timed(lambda at: datetime.fromtimestamp(at, UTC).isoformat()),

@@ -130,6 +130,10 @@ SNAPSHOT = (
 """How every release from 16 on writes a channel (main/manager_channels.c, ``..._channel_state_string_prefix``)."""
 
 
+STATES = {"Up": "6", "Ringing": "5", "Busy": "7"}
+"""The numbers of the states the core asks for (include/asterisk/channelstate.h), by their words."""
+
+
 def _snapshot(prefix: str) -> re.Pattern[str]:
     lines = (f"\r\n{prefix}{line}" for line in re.sub(r" (?=[A-Z])", "\n", SNAPSHOT).split("\n"))
     return re.compile("".join(lines).replace("*", "[^\r]*"))
@@ -149,6 +153,7 @@ def channel_of(headers: Headers, prefix: str = "", *, heard: bool = False) -> ev
     else:
         keys = ("Channel", "ChannelState", "CallerIDNum", "CallerIDName", "AccountCode", "Context", "Exten")
         channel, state, number, name, account, context, exten = (headers.get(prefix + key) for key in keys)
+        state = state or STATES.get(headers.get(f"{prefix}ChannelStateDesc"), "")  # a tool may keep the word alone
         uniqueid, linkedid = headers.get(prefix + "Uniqueid"), headers.get(prefix + "Linkedid")
     return ev.Channel(
         channel,

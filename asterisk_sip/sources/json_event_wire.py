@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from asterisk_sip.sources.ami_event_wire import WANTED
-from asterisk_sip.sources.ami_frame_wire import END, EOL
 
 MAX_DEPTH = 4
 """So many objects may be around an event."""
@@ -25,6 +25,7 @@ _LINE = re.compile(r"([!-9;-~]+): ?([^\r\n]*)")
 _NOT_FOLDED = re.compile(r"\(.*|[^a-z0-9]", re.DOTALL)
 
 
+@lru_cache(maxsize=4096)  # the same few hundred names come again and again
 def fold(name: str) -> str:
     """Return a name without what tools change in it: capitals, ``_``, ``-``, and what stands in brackets behind it."""
     return _NOT_FOLDED.sub("", name.lower())
@@ -46,6 +47,7 @@ HEADERS: dict[str, str] = {
 """How Asterisk writes the headers the core needs, by their folded names."""
 
 HEADERS |= dict.fromkeys(("variables", "channelvariables", "chanvariables", "channelvars"), "ChanVariable")
+_OPENINGS = frozenset("{ER")  # of JSON, Event and Response
 _VARIABLES = frozenset(name for name, header in HEADERS.items() if header.endswith("ChanVariable"))
 
 _EVENTS = {
@@ -84,9 +86,11 @@ def messages(data: Fields, text: str = "", depth: int = 0, around: Fields | None
         door = "agi" if _is_of(data, "agi") else "ari"
         return [(door, (text or json.dumps(data)).replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n")]
     folded: dict[str, Any] = {}
+    inside: list[Fields] = []
     for name, value in data.items():
         folded.setdefault(fold(name), value)
-    inside = [each for name, value in data.items() if fold(name) not in _VARIABLES for each in _inside(value)]
+        if fold(name) not in _VARIABLES and not _is_plain(value):
+            inside += _inside(value)
     around = {**(around or {}), **folded}
     wrapped = [one for each in inside for one in messages(each, "", depth + 1, around)] if depth < MAX_DEPTH else []
     own = _ami_message(data, folded, inside, around) if not wrapped or "response" in folded else None
@@ -98,6 +102,11 @@ def _is_of(data: Fields, door: str) -> bool:
         return data.get("door") == "agi"
     kind = data.get("type")
     return isinstance(kind, str) and (_ARI.fullmatch(kind) is not None or {"timestamp", "application"} <= data.keys())
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value holds no object: most do not, and need no closer look."""
+    return value[:1] not in _OPENINGS if isinstance(value, str) else not isinstance(value, dict | list)
 
 
 def _inside(value: Any) -> Iterator[Fields]:
@@ -144,23 +153,31 @@ def _ami_message(data: Fields, folded: Fields, inside: list[Fields], around: Fie
     if at is not None:
         lines.append(f"Timestamp: {at}")
     for name, value in headers:
-        header = HEADERS.get(fold(name), name)
-        if header not in ("Event", "Response", "Timestamp") and _KEY.fullmatch(header):
-            lines += [f"{header}: {text}".translate(_LINE_BREAKS) for text in _texts(value, fold(name) in _VARIABLES)]
-    return EOL.join(line.encode("utf-8", "backslashreplace") for line in lines) + END
+        header = _header(name)
+        if header:
+            lines += [f"{header}: {text}" for text in _texts(value, fold(name) in _VARIABLES)]
+    lines = [line if line.isprintable() else line.translate(_LINE_BREAKS) for line in lines]
+    return "\r\n".join((*lines, "", "")).encode("utf-8", "backslashreplace")
+
+
+@lru_cache(maxsize=4096)
+def _header(name: str) -> str:
+    """Return how Asterisk writes a header; nothing for one that is written otherwise, or cannot be."""
+    header = HEADERS.get(fold(name), name)
+    return header if header not in ("Event", "Response", "Timestamp") and _KEY.fullmatch(header) else ""
 
 
 def _first_line(folded: Fields, headers: set[str]) -> str | None:
     for kind in ("event", "response"):
         name = _one(folded.get(kind))
         if name:
-            return f"{kind.capitalize()}: {_EVENTS.get(fold(name), name)}".translate(_LINE_BREAKS)
+            return f"{kind.capitalize()}: {_EVENTS.get(fold(name), name)}"
     if headers.isdisjoint(_OF_EVENTS):
         return None
     names = [name for key in _NAMES if (name := _one(folded.get(key)))]
     known = (_EVENTS.get(fold(name)) for name in names)
     told = next((name for name in known if name is not None), names[0] if names else None)
-    return None if told is None else f"Event: {told}".translate(_LINE_BREAKS)
+    return None if told is None else f"Event: {told}"
 
 
 def _one(value: Any) -> str:
@@ -170,13 +187,13 @@ def _one(value: Any) -> str:
 
 def _texts(value: Any, variables: bool = False, depth: int = 0) -> Iterator[str]:
     """Give the values of a header: one, or several of a list. ``variables``: those of an object are ``name=value``."""
-    if isinstance(value, list | dict):
+    if isinstance(value, str):
+        yield from value.splitlines() if variables else (value,)
+    elif isinstance(value, list | dict):
         named = value.items() if isinstance(value, dict) else ((None, each) for each in value)
         for name, each in named if depth < MAX_DEPTH and (variables or isinstance(value, list)) else ():
             texts = _texts(each, variables, depth + 1)
             yield from texts if name is None or isinstance(each, dict) else (f"{name}={text}" for text in texts)
-    elif isinstance(value, str) and variables:
-        yield from value.splitlines()
     elif value is not None:
         yield str(value)
 
