@@ -57,6 +57,24 @@ async def test_steps_of_hours_and_of_minutes(tmp_path: Path, step: timedelta) ->
     assert [(group.at, group.attempts) for group in found.groups] == [(BEGAN, 6), (BEGAN + HOUR, 1)]
 
 
+async def test_attempts_and_calls_are_told_apart_by_code_and_class(tmp_path: Path) -> None:
+    window = (BEGAN, BEGAN + 2 * HOUR)
+    by_code = (await asked(tmp_path, NumbersQuery(*window, by=("trunk", "code"), least=1), RECORDS)).groups
+    whole = {group.key: group for group in (await asked(tmp_path, NumbersQuery(*window, by=("trunk",)), [])).groups}
+    for trunk in ("carrier-a", "carrier-b"):
+        parts = [group for group in by_code if group.key[0] == trunk]
+        assert sum(group.attempts for group in parts) == whole[trunk,].attempts
+        assert sum(group.calls for group in parts) == whole[trunk,].calls
+    busy = next(group for group in by_code if group.key == ("carrier-b", "486"))
+    assert busy.failures.by_code == {486: busy.failures.total}
+    assert busy.pdd is None
+    by_class = (await asked(tmp_path, NumbersQuery(*window, by=("class",)), [])).groups
+    assert {group.key[0]: group.attempts for group in by_class} == {
+        name: sum(group.attempts for group in by_code if group.key[1][:1] == name)
+        for name in {group.key[1][:1] for group in by_code}
+    }
+
+
 async def test_delays_are_not_told_apart_by_direction(tmp_path: Path) -> None:
     query = NumbersQuery(BEGAN, BEGAN + 2 * HOUR, by=("pbx", "direction"))
     (group,) = (await asked(tmp_path, query, RECORDS)).groups

@@ -19,7 +19,7 @@ from asterisk_sip.catalog.ratios import NOT_COUNTED, RatioRule, e425_group, faul
 
 from .delays import percentile_ms
 
-By = Literal["pbx", "trunk", "direction"]
+By = Literal["pbx", "trunk", "direction", "code", "class"]
 Key = tuple[str, ...]
 Name = TypeVar("Name", int, str)
 Named = TypeVar("Named", bound=Hashable)
@@ -187,6 +187,16 @@ def delays(counts: Mapping[int, int], least: int = MIN_COUNT) -> Delays:
     return Delays(count, *(percentile_ms(counts, share) for share in (0.5, 0.95, 0.99)))
 
 
+_TEXTS: Mapping[By, Callable[[Total], str]] = {
+    "pbx": lambda total: total.pbx or "",
+    "trunk": lambda total: total.trunk or "",
+    "direction": lambda total: total.direction or "",
+    "code": lambda total: str(total.sip_code or ""),
+    "class": lambda total: str((total.sip_code or 0) // 100 or ""),
+}
+"""What a count says of each dimension; empty is unknown."""
+
+
 def kpis(
     counts: Counts,
     by: tuple[By, ...] = (),
@@ -202,8 +212,10 @@ def kpis(
     if not by and step is None:
         sums[(), None] = _Sums()
 
+    texts = tuple(_TEXTS[name] for name in by)
+
     def of(total: Total) -> _Sums:
-        return sums[tuple(getattr(total, name) or "" for name in by), _step(total, step, since)]
+        return sums[tuple(text(total) for text in texts), _step(total, step, since)]
 
     for total in counts.attempts:
         if total.trunk:

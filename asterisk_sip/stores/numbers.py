@@ -15,6 +15,15 @@ from .base import EPOCH, Counted, Dimension, Gap, Store, Total, TotalsQuery
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _MOST_STEPS = 10_000
+TIMED: frozenset[By] = frozenset(("pbx", "trunk"))
+"""By what delays are told apart."""
+_COUNTED_BY: Mapping[By, Dimension] = {
+    "pbx": "pbx",
+    "trunk": "trunk",
+    "direction": "direction",
+    "code": "sip_code",
+    "class": "sip_code",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,12 @@ async def numbers(store: Store, query: NumbersQuery) -> Numbers:
     unit = _unit(query)
 
     async def totals(counted: Counted, *names: Dimension) -> list[Total]:
-        by = tuple(dict.fromkeys((*unit, "trunk", *query.by, *names)))
+        by = tuple(dict.fromkeys((*unit, "trunk", *(_COUNTED_BY[name] for name in query.by), *names)))
         asked = TotalsQuery(query.since, query.until, counted, by, query.pbx, query.trunk, minutes=_together(query))
         return await store.totals(asked)
 
     asked = [totals("attempts", "disposition", "sip_code"), totals("calls", "outcome")]
-    if "direction" not in query.by:
+    if TIMED.issuperset(query.by):
         asked.append(totals("attempts", "pdd"))
     counts = Counts(*await asyncio.gather(*asked))
     # Many trunks over many steps are a second of work: whatever else the program does goes on meanwhile.

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import permutations
-from typing import Any
+from typing import Any, get_args
 
+from asterisk_sip.calls.kpi import By
 from asterisk_sip.calls.model import Outcome
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.stores.base import CallQuery
@@ -99,7 +100,7 @@ def _country(text: str) -> str:
 _COUNTRY = r"(\+?[0-9]{1,3}|[A-Za-z]{2})"
 _CURSOR = r"-?[0-9]{1,18}\.[ -~]{1,200}"
 _WHEN = {"type": "string", "anyOf": [{"pattern": "^[0-9]{1,6}[smhdw]$"}, {"format": "date-time"}]}
-_DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(("pbx", "trunk", "direction"), count)]
+_DIMENSIONS = [",".join(names) for count in (1, 2, 3) for names in permutations(get_args(By), count)]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
 SIDES = ["caller", "callee", "carrier", "us", "unknown"]
 _ANY = "any"
@@ -137,7 +138,7 @@ PARAMETERS: dict[str, Parameter] = {
     "limit": Parameter("How many calls at most: 1 to 500.", _whole(1, 500, default=50), _number(1, 500)),
     "before": Parameter("The next of the page before.", {"type": "string", "pattern": f"^{_CURSOR}$"}, _cursor),
     "by": Parameter(
-        "What to tell apart: of pbx, trunk, direction, with commas between.",
+        f"What to tell apart: up to three of {', '.join(get_args(By))}, with commas between.",
         {"type": "string", "enum": _DIMENSIONS},
         lambda text: tuple(_one_of(*_DIMENSIONS)(text).split(",")),
     ),
