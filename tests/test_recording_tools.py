@@ -119,6 +119,7 @@ SHAPES: dict[str, Callable[[Message], Any]] = {
     "pairs": lambda event: {"headers": [[name, value] for name, value in event.items()]},
     "names and values": lambda event: {"headers": [{"name": name, "value": event[name]} for name in event]},
     "classes of Java": java,
+    "raw text as the event": lambda event: {"event": raw(event)},
     "raw text": lambda event: {"message": raw(event)},
     "JSON in JSON": lambda event: {"payload": json.dumps(event)},
     "several in one": lambda event: {"events": [event]},
@@ -144,6 +145,16 @@ def test_a_list_in_an_object_is_read_however_long_it_is(end: str, tmp_path: Path
     path.write_text(text + end)
     [call] = Replay(AROUND).read([path])
     assert call.sip.code == 486
+
+
+@pytest.mark.parametrize("spelled", [dict, small])
+def test_an_event_that_somebody_wrote_into_a_variable_is_none(
+    spelled: Callable[[Message], Message], tmp_path: Path
+) -> None:
+    ghost = {"Event": "Newchannel", "Channel": "PJSIP/ghost-1", "Uniqueid": "9.9", "Linkedid": "9.9"}
+    inner = json.dumps(ghost), json.dumps({"type": "ChannelCreated", "timestamp": "x"}), raw(ghost)
+    lines = [{"Event": "VarSet", "Uniqueid": "1.1", "Linkedid": "1.1", "Value": value} for value in inner]
+    assert replayed(tmp_path / "events.json", json.dumps([spelled(line) for line in lines])) == []
 
 
 def test_a_uniqueid_that_is_a_number_keeps_its_last_zero(tmp_path: Path) -> None:

@@ -86,11 +86,17 @@ def messages(data: Fields, text: str = "", depth: int = 0, around: Fields | None
         door = "agi" if _is_of(data, "agi") else "ari"
         return [(door, (text or json.dumps(data)).replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n")]
     folded: dict[str, Any] = {}
-    inside: list[Fields] = []
     for name, value in data.items():
         folded.setdefault(fold(name), value)
-        if fold(name) not in _VARIABLES and not _is_plain(value):
-            inside += _inside(value)
+    called = isinstance(folded.get("event"), str)  # then its texts are texts, whatever somebody wrote into a variable
+    inside = [
+        each
+        for name, value in folded.items()
+        if not _is_plain(value)
+        and name not in _VARIABLES
+        and not (called and name != "event" and isinstance(value, str))
+        for each in _inside(value)
+    ]
     around = {**(around or {}), **folded}
     wrapped = [one for each in inside for one in messages(each, "", depth + 1, around)] if depth < MAX_DEPTH else []
     own = _ami_message(data, folded, inside, around) if not wrapped or "response" in folded else None
