@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from asterisk_sip.calls import enrich, state
+from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.calls.own_address import Addresses
@@ -128,7 +129,6 @@ class Pipeline:
                     await asyncio.sleep(0)
 
     def _handle(self, desk: Desk, items: list[Item]) -> None:
-        feed = desk.board.feed
         backfill = desk.backfill
         now = time.monotonic()
         heard_at = 0.0
@@ -138,15 +138,24 @@ class Pipeline:
             elif isinstance(item, Filled):
                 if backfill is not None:
                     for event in backfill.take(item):
-                        self._close(desk, feed(event, now))
+                        self._close(desk, self._fed(desk, event, now))
             elif backfill is None or not backfill.holds(item):
                 self.counters.events += 1
-                ended = feed(item, now)
+                ended = self._fed(desk, item, now)
                 if ended:
                     self._close(desk, ended)
                 heard_at = item.at
         if heard_at:
             desk.clock_ahead_s = heard_at - self.clock()
+
+    def _fed(self, desk: Desk, event: ev.Event, now: float) -> list[state.Call]:
+        """Feed an event; return the calls that are complete with it. A fault of ours costs no more than it."""
+        try:
+            return desk.board.feed(event, now)
+        except Exception:
+            log.exception("an event was lost: it could not be worked on", pbx=desk.pbx, kind=type(event).__name__)
+            self.counters.lost_events += 1
+            return []
 
     def _close(self, desk: Desk, calls: list[state.Call]) -> None:
         waiting = self._waiting

@@ -257,6 +257,19 @@ def test_a_linkedid_that_comes_again_is_another_call() -> None:
     assert (first.id, second.id) == (call_id("pbx", caller.linkedid), call_id("pbx", caller.linkedid, 1))
 
 
+def test_a_dial_across_two_linkedids_makes_them_one_call() -> None:
+    """No Asterisk was seen to say so; found by mutated events, of which none may end the daemon."""
+    script = AmiScript()
+    caller, other = script.incoming(), script.incoming("PJSIP/2002")
+    trunk = script.channel("PJSIP/acme", other.linkedid)
+    script.dial_begin(caller, trunk, "1@acme")
+    script.reject(trunk, "486 Busy Here")
+    script.hangup(other, 17)
+    script.hangup(caller, 16)
+    call = record(script)
+    assert (call.linkedid, [attempt.sip.code for attempt in call.attempts]) == (caller.linkedid, [486])
+
+
 # Calls that become one
 
 

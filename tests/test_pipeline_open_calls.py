@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from asterisk_sip.calls.bounded import Limits
 from asterisk_sip.calls.enrich import Surroundings
-from asterisk_sip.calls.events import Event
+from asterisk_sip.calls.events import ChannelSeen, Event
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline import Pipeline
@@ -166,5 +166,24 @@ async def test_a_call_that_we_fail_to_judge_costs_that_call_alone(tmp_path: Path
         assert [(line["event"], line["log_level"]) for line in told] == [
             ("a call was lost: it could not be judged", "error")
         ]
+    finally:
+        await store.close()
+
+
+async def test_an_event_that_we_fail_at_costs_that_event_alone(tmp_path: Path) -> None:
+    script, reader = AmiScript(), Reader(RecordedClock())
+    script.hangup(script.incoming(), 21)
+    events: list[Event] = [*reader.feed(script.stream())]
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    try:
+        pipeline = Pipeline(store)
+        desk = await pipeline.add(Surroundings("pbx"), Limits())
+        odd = ChannelSeen(script.now, None)  # type: ignore[arg-type]
+        with capture_logs() as told:
+            pipeline._handle(desk, [odd, *events])
+        assert pipeline.counters.calls == 1
+        assert pipeline.counters.lost_events == 1
+        assert [line["event"] for line in told] == ["an event was lost: it could not be worked on"]
     finally:
         await store.close()

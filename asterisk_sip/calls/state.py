@@ -226,8 +226,8 @@ class Call:
     def _shared_stage(self, dialer: str | None, at: float) -> int | None:
         mine = [attempt for attempt in self.tries if attempt.dialer == dialer]
         if not mine:
-            pair = self.legs[dialer].pair if dialer is not None else None
-            parent = self.try_of(pair) if pair is not None else None
+            half = self.legs.get(dialer or "")  # a dialer of another linkedid has its own call
+            parent = self.try_of(half.pair) if half is not None and half.pair is not None else None
             return None if parent is None else parent.stage
         last = mine[-1].stage
         same = [attempt for attempt in mine if attempt.stage == last]
