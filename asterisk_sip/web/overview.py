@@ -111,20 +111,18 @@ async def _filling(shelf: Shelf, memo: Memo, length: timedelta) -> dict[str, Any
 async def _calls(store: Store, since: datetime, until: datetime, step: timedelta) -> list[Total]:
     unit: Dimension = "hour" if step >= _HOUR else "minute"
     by: tuple[Dimension, ...] = (unit, "outcome", "sip_code")
-    return await store.totals(TotalsQuery(since, until, "calls", by, minutes=min(step, _HOUR) // _MINUTE))
+    return await store.totals(TotalsQuery(since, until, "calls", by, minutes=step // _MINUTE))
 
 
 async def _attempts(store: Store, since: datetime, until: datetime, length: timedelta) -> Counts:
     unit: Dimension = "hour" if length > _HOUR else "minute"
     by: tuple[Dimension, ...] = (unit, "trunk", "disposition", "sip_code")
     points = _spark_step(length) // _MINUTE
-    return Counts(
-        *await asyncio.gather(
-            store.totals(TotalsQuery(since, until, "attempts", by, minutes=points)),
-            store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome"))),
-            store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
-        )
+    counted, delays = await asyncio.gather(
+        store.totals(TotalsQuery(since, until, "attempts", by, minutes=points)),
+        store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
     )
+    return Counts(counted, (), delays)  # what is only told of calls is not shown by trunk
 
 
 def _summed(counts: Counts) -> Counts:
@@ -135,7 +133,7 @@ def _summed(counts: Counts) -> Counts:
     attempts = [
         Total(total, 0, trunk=trunk, disposition=name, sip_code=code) for (trunk, name, code), total in sums.items()
     ]
-    return Counts(attempts, counts.calls, counts.delays)
+    return Counts(attempts, (), counts.delays)
 
 
 async def _past(store: Store, memo: Memo, length: timedelta, since: datetime, until: datetime) -> Past | None:
@@ -155,11 +153,11 @@ async def _before(store: Store, since: datetime, until: datetime) -> Past | None
     if not await store.totals(TotalsQuery(since - _RECORDED_BEFORE, since, "calls", ())):
         return None
     calls, attempts, delays = await asyncio.gather(
-        store.totals(TotalsQuery(since, until, "calls", ("trunk", "outcome", "sip_code"))),
+        store.totals(TotalsQuery(since, until, "calls", ("outcome", "sip_code"))),
         store.totals(TotalsQuery(since, until, "attempts", ("trunk", "disposition", "sip_code"))),
         store.totals(TotalsQuery(since, until, "attempts", ("trunk", "pdd"))),
     )
-    return Past(calls, kpis(Counts(attempts, calls, delays))[0])
+    return Past(calls, kpis(Counts(attempts, (), delays))[0])
 
 
 async def _shifted(store: Store, until: datetime) -> list[Shift[tuple[str, int]]]:
