@@ -15,7 +15,7 @@ _SOON = 20_000
 _AT_MOST = 350_000
 """So many calls are looked at in one answer, which takes a fifth of a second: the failed calls of a very busy day."""
 
-_AT_MOST_WITH_ATTEMPTS = 220_000
+_AT_MOST_WITH_ATTEMPTS = 200_000
 """So many when the attempts of each must be looked at too."""
 
 
