@@ -7,11 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from asterisk_sip.sources import journal as journal_module
 from asterisk_sip.sources.journal import Journal, JournalSettings, Tape
 from asterisk_sip.sources.journal_files import Folder, files_of
 from asterisk_sip.sources.journal_wire import Frame, Parser
+
+from .lab.wait import until_blocking
 
 LINE = b"Event: Newstate\r\n"
 
@@ -197,3 +200,18 @@ def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
 
 def test_the_settings_do_not_show_the_key() -> None:
     assert "hush" not in repr(JournalSettings(Path("journal"), key=b"hush"))
+
+
+def test_a_folder_that_cannot_be_used_is_told_at_once_and_the_end_is_no_good_news(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("in the way")
+    with capture_logs() as logs:
+        journal, _ = kept(JournalSettings(tmp_path / "folder"), "ami")
+        until_blocking(lambda: logs, "it is told though nothing came")
+        journal.stop()
+    assert [line["event"] for line in logs] == ["no journal is written"]
+
+
+def test_a_journal_in_which_nothing_came_leaves_no_file(tmp_path: Path) -> None:
+    journal, _ = kept(JournalSettings(tmp_path / "folder"), "ami")
+    journal.stop()
+    assert files_of(tmp_path / "folder") == []

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from asterisk_sip.errors import PermanentSinkError, TransientSinkError
 from asterisk_sip.sinks.base import KINDS, Delivery, Kind
@@ -192,6 +193,24 @@ async def test_a_dead_letter_that_the_disk_did_not_take_leaves_nothing_of_itself
     await dead.put("sink", letter, "third")
     assert [json.loads(line)["reason"] for line in dead.file("sink").read_text().splitlines()] == ["first", "third"]
     assert stat.S_IMODE(dead.file("sink").stat().st_mode) == 0o640
+
+
+async def test_a_sink_that_is_down_and_for_which_nothing_waits_keeps_nobody_from_ending(store: SqliteStore) -> None:
+    class Down(ScriptedSink):
+        async def open(self) -> None:
+            self.offered += 1
+            raise TransientSinkError("nobody listens there")
+
+    sink = Down()
+    couriers = Couriers([courier(sink, store)], store)
+    couriers.start()
+    await until(lambda: sink.offered, "it is tried")
+    await store.write(Batch([answered(1)]))  # nothing that it wants
+    with capture_logs() as logs:
+        async with asyncio.timeout(30):
+            await couriers.stop(3_600)
+    assert logs == []
+    assert sink.closed
 
 
 async def test_a_sink_that_complains_of_what_it_took_holds_nothing(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from asterisk_sip.errors import StoreError
 from asterisk_sip.sinks.base import Delivery, Sink
 from asterisk_sip.sinks.dead_letters import DeadLetters
 from asterisk_sip.sinks.hand_over import HandOver, Patience, Progress
 from asterisk_sip.stores.spool import Cursor, Spool
+
+_LOOKED_AT = 500
 
 
 class Courier:
@@ -22,6 +25,7 @@ class Courier:
         self._spool = spool
         self.hands = HandOver(name, sink, dead, patience)
         self._news = asyncio.Event()
+        self._ending = asyncio.Event()
         self._last_round = False
         self._cursor = Cursor(0, 0)
 
@@ -43,12 +47,14 @@ class Courier:
         """Let ``run`` end as soon as everything is delivered."""
         self._last_round = True
         self._news.set()
+        self._ending.set()
 
     async def run(self) -> None:
         """Deliver until all is delivered after ``finish``, or until cancelled; then let go of the sink."""
         try:
             await self.hands.trying(self._start)
-            await self.hands.open()
+            if not await self._opened():
+                return
             while True:
                 self._news.clear()
                 deliveries = await self.hands.trying(self._next)
@@ -60,6 +66,28 @@ class Courier:
                     await self._news.wait()
         finally:
             await self.hands.close()
+
+    async def _opened(self) -> bool:
+        """Open the sink, as soon as that works; return whether it is open: at the end nothing may wait for it."""
+        opening = asyncio.create_task(self.hands.open())
+        ending = asyncio.create_task(self._ending.wait())
+        try:
+            await asyncio.wait({opening, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done() and not await self._something_waits():
+                return False
+            await opening
+        finally:
+            for task in (opening, ending):
+                task.cancel()
+            await asyncio.gather(opening, ending, return_exceptions=True)
+        return True
+
+    async def _something_waits(self) -> bool:
+        try:
+            waiting = await self._spool.deliveries(self._cursor.position, _LOOKED_AT)
+        except StoreError:
+            return True
+        return len(waiting) == _LOOKED_AT or any(each.kind in self._sink.wants for each in waiting)
 
     async def _start(self) -> None:
         self._cursor = await self._spool.cursor(self.name)

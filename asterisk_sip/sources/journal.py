@@ -125,19 +125,25 @@ class Journal:
     # what follows runs in the thread
 
     def _run(self) -> None:
+        self._guarded(self._folder.claim)  # a folder that cannot be used is told at once, not with the first call
         while not self._stop.is_set():
             self._wake.wait()
             self._stop.wait(GATHER_S)  # what comes close together is written together
             self._wake.clear()
             self._empty()
         self._empty()
-        self._guarded(self._folder.close)
-        self._guarded(self._folder.release)
+        for work in (self._folder.close, self._folder.release):
+            try:
+                work()
+            except OSError as error:
+                self._failed(error.strerror or str(error))
 
     def _empty(self) -> None:
         frames = []
         while self._waiting:
             frames.append(self._waiting.popleft())
+        if not frames:
+            return
         taken = sum(len(data) for *_, data in frames)
         with self._full:
             self._waiting_bytes -= taken

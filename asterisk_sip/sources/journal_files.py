@@ -64,13 +64,17 @@ class Folder:
         """Whether the file is as large as one may get."""
         return self._size >= self._max_file_bytes
 
-    def open(self, now: float) -> int:
-        """Begin a file; return its number, which counts from 1. Older files are packed or removed."""
+    def claim(self) -> None:
+        """Make the folder and take it for this writer; what an earlier one left half packed is removed."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = _locked(self._path / _LOCK)
             for part in self._path.glob("*" + _PART):
                 part.unlink(missing_ok=True)
+
+    def open(self, now: float) -> int:
+        """Begin a file; return its number, which counts from 1. Older files are packed or removed."""
+        self.claim()
         self._make_room()
         name = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ") + SUFFIX
         self._name = self._path / name
