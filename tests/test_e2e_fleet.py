@@ -90,8 +90,9 @@ def database_server(request: pytest.FixtureRequest) -> DatabaseServer:
     return server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[NatsServers]:
+    """Three servers of this test's own: a stream knows the ids of another's records again, and drops them."""
     with nats_servers(3) as servers:
         yield servers
 
