@@ -49,6 +49,15 @@ def test_each_call_of_each_case_is_judged_alone_as_in_the_whole(case: Case, tmp_
             assert alone.caller.number != record.caller.number
 
 
+def test_a_call_whose_last_message_lacks_its_empty_line_is_cut_out_whole(tmp_path: Path) -> None:
+    [case] = [case for case in all_cases() if str(case) == "rejected-486-22"]
+    path = tmp_path / "x.ami"
+    path.write_bytes(gzip.decompress(case.recording.read_bytes()).removesuffix(b"\r\n\r\n"))
+    [record] = Replay(AROUND).read([path])
+    [alone] = exported(record.linkedid, path, tmp_path / "case")
+    assert verdict_of(alone) == verdict_of(record)
+
+
 def test_replay_takes_the_folder_of_a_case_and_knows_its_trunks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,10 +28,16 @@ class Framer:
         self.banner: str | None = None
         self.oversized = 0
 
-    @property
-    def rest(self) -> bytes:
-        """What came of a message that is not whole yet."""
-        return b"" if self._skipping else self._rest
+    def finish(self) -> list[bytes]:
+        """Say that no more comes; return the last message if it may be taken for whole.
+
+        That is a Hangup whose empty line was cut off, as of a recording that was put together of messages: it has the
+        cause, which ends what every release tells.
+        """
+        hung_up = (
+            not self._skipping and self._rest.startswith(b"Event: Hangup\r\n") and b"\r\nCause-txt: " in self._rest
+        )
+        return self.feed(END) if hung_up else []
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the stream; return the messages that are now whole, without their empty line."""

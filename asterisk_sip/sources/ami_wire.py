@@ -94,8 +94,15 @@ class Reader:
 
     def feed(self, data: bytes) -> list[ev.Event]:
         """Take the next bytes; return the events that are now whole, in order."""
+        return self._read(self.framer.feed(data))
+
+    def finish(self) -> list[ev.Event]:
+        """Say that no more comes; return what may be taken for whole."""
+        return self._read(self.framer.finish())
+
+    def _read(self, blocks: list[bytes]) -> list[ev.Event]:
         events: list[ev.Event] = []
-        for block in self.framer.feed(data):
+        for block in blocks:
             head = block[:_HEAD_BYTES]
             if head in _HEADS:
                 self._take(block, events)

@@ -8,7 +8,6 @@ from typing import Protocol
 from asterisk_sip.calls import events as ev
 from asterisk_sip.sources import ami_wire, ari_wire, handler_wire, hep_wire
 from asterisk_sip.sources.ami_clock_wire import Fields
-from asterisk_sip.sources.ami_frame_wire import END
 
 
 class Decoder(Protocol):
@@ -56,10 +55,8 @@ class AmiDecoder:
         return [event._replace(seen=False) if isinstance(event, ev.DialBegan) else event for event in events]
 
     def finish(self) -> list[ev.Event]:
-        """Take a Hangup whose empty line was cut off: the last of a recording that was put together of messages."""
-        rest = self._reader.framer.rest
-        whole = rest.startswith(b"Event: Hangup\r\n") and b"\r\nCause-txt: " in rest
-        return self.feed(END, self._at) if whole else []
+        """Take the last message, if it lacks its empty line only."""
+        return self._reader.finish()
 
     @property
     def version(self) -> str | None:

@@ -67,7 +67,7 @@ def cut(paths: list[Path], calls: Iterable[Call], record: CallRecord, *, with_li
         for frame in Recording(path).frames()
         if frame.pbx in ("", record.pbx)
         for piece in scissors.cut(frame)
-    ]
+    ] + list(scissors.finish())
     own = [number for number, piece in enumerate(pieces) if piece.own]
     if not own:
         raise SourceError(f"nothing in the recording names the channels of {record.linkedid}")
@@ -111,7 +111,15 @@ class Scissors:
         if frame.data.startswith(BANNER):
             self._framers.pop(key, None)
         framer = self._framers.setdefault(key, Framer())
-        for block in framer.feed(frame.data):
+        yield from self._blocks(framer.feed(frame.data), frame)
+
+    def finish(self) -> Iterator[Piece]:
+        """Yield what is left, once no more frames come."""
+        for key, framer in self._framers.items():
+            yield from self._blocks(framer.finish(), Frame(0.0, key.removesuffix("ami"), "ami", "data"))
+
+    def _blocks(self, blocks: list[bytes], frame: Frame) -> Iterator[Piece]:
+        for block in blocks:
             own = self._in_ami.search(block) is not None
             if own or block.startswith(_OF_ALL) or b"Channels will follow" in block:
                 yield Piece(frame._replace(data=block + END), own)
