@@ -177,6 +177,13 @@ def test_the_time_of_the_tool_counts_only_where_the_event_has_none(tmp_path: Pat
     assert (call.started_at, call.duration_ms) == (datetime(2026, 11, 23, 23, 47, 2, tzinfo=UTC), 1_500)
 
 
+def test_a_time_counted_from_the_start_of_a_capture_is_none(tmp_path: Path) -> None:
+    chan = {"Channel": "PJSIP/a-1", "Uniqueid": "1795477621.1", "Linkedid": "1795477621.1"}
+    events = [{"time": 0.25, "Event": "Newchannel", **chan}, {"time": 3.5, "Event": "Hangup", "Cause": 16, **chan}]
+    [call] = replayed(tmp_path / "events.json", json.dumps(events))
+    assert call.started_at == datetime.fromtimestamp(1795477621, UTC)
+
+
 def test_ari_events_are_found_in_what_is_around_them(tmp_path: Path) -> None:
     ari = Path(__file__).parent / "ari" / "rejected-486-22.ari.gz"
     events = [json.loads(line) for line in gzip.decompress(ari.read_bytes()).splitlines()]

@@ -62,6 +62,9 @@ _OF_EVENTS = ("privilege", "uniqueid", "destuniqueid", "localoneuniqueid")
 _TIMES = ("timestamp", "time", "ts", "datetime", "date", "receivedat")
 """What tools call the time of an event, the best first."""
 
+_FIRST_S = 1e9
+"""In 2001; Asterisk is of 1999."""
+
 _FRACTIONS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Seconds since 1970 stay below 1e11 until the year 5138: what is larger counts nano-, micro- or milliseconds."""
 
@@ -217,5 +220,7 @@ def _seconds(text: str) -> str | None:
             return f"{(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp():.6f}"
         except (ValueError, OverflowError):
             return None
+    if not at >= _FIRST_S:  # counted from something else, or no number
+        return None
     divisor = next((divisor for least, divisor in _FRACTIONS if at >= least), None)
     return text if divisor is None else f"{at / divisor:.6f}"
