@@ -209,6 +209,18 @@ def test_who_released_a_call_does_not_depend_on_how_its_status_is_known(
     assert record(script).released_by == released_by
 
 
+@pytest.mark.parametrize("rings", [True, False])
+def test_a_far_end_that_fell_silent_did_not_release_the_call(*, rings: bool) -> None:
+    script = AmiScript()
+    caller = script.incoming()
+    trunk = script.dial(caller, "PJSIP/acme", "1@acme")
+    (script.ring if rings else script.trying)(trunk)
+    script.wait(180)
+    script.fail_locally(trunk, 18, 408)
+    script.hangup(caller, 18)
+    assert record(script).released_by == "network"
+
+
 def test_asterisk_released_a_call_that_rang_out() -> None:
     script = AmiScript()
     caller = script.incoming()

@@ -324,7 +324,8 @@ def _released_failed(call: Call, deciding: Judged) -> str:
         return "network"
     refused = grade in (Grade.WIRE, Grade.REPORTED) and code is not None and code >= 300 and code != 487
     if refused or grade == Grade.CANDIDATES or deciding.attempt.requested_before_end:
-        return "callee" if _side(deciding, code if refused else None) == "callee" else "network"
+        told = refused or code is None  # else the far end only said that it works on it
+        return "callee" if told and _side(deciding, code) == "callee" else "network"
     return "pbx"
 
 
