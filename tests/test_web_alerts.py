@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from asterisk_sip.alerts.engine import Engine
-from asterisk_sip.alerts.model import change_text
+from asterisk_sip.alerts.model import Rule, change_text
 from asterisk_sip.stores.alert_book import AlertBook
 from asterisk_sip.stores.sqlite import SqliteStore
 from asterisk_sip.web.app import application
@@ -19,6 +19,7 @@ from asterisk_sip.web.server import listen
 from asterisk_sip.web.shelf import Shelf
 
 from .alert_calls import call, run, share
+from .call_records import write
 
 RULE = share(window_s=60)
 
@@ -103,3 +104,19 @@ async def test_an_alert_that_is_not_there_is_no_page(site: Site) -> None:
     async with site.session.get(f"{site.url}/alerts/ffff", headers={"Accept": "text/html"}) as response:
         assert response.status == 404
         assert "no alert has this id" in await response.text()
+
+
+@pytest.mark.parametrize(("rules", "told"), [((), False), ((RULE,), True)])
+async def test_where_nothing_is_watched_nothing_is_called_well(
+    tmp_path: Path, rules: tuple[Rule, ...], *, told: bool
+) -> None:
+    path = tmp_path / "calls.db"
+    await write(path)
+    ledger, shelf = Ledger(rules, path), Shelf(lambda: SqliteStore(path, readonly=True))
+    runner = await listen(application(shelf, ledger=ledger), "127.0.0.1", 0)
+    host, port = runner.addresses[0]
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}/alerts") as response:
+        assert ("All is well" in await response.text()) is told
+    await runner.cleanup()
+    await ledger.close()
+    await shelf.close()
