@@ -36,6 +36,11 @@ def test_a_caller_whom_asterisk_refused_did_not_give_up() -> None:
     assert (told.outcome, told.disposition, told.released_by) == ("failed", "pbx_refused", "pbx")
     assert (told.sip.code, told.sip.phrase, told.evidence.source) == (503, "Service Unavailable", "HEP")
     assert told.sip_call_id == "in"
+    assert [(line.direction, line.line.split()[0]) for line in told.ladder or ()] == [
+        ("received", "INVITE"),
+        ("sent", "100"),
+        ("sent", "503"),
+    ]
 
 
 def test_a_caller_who_cancels_gave_up() -> None:
@@ -49,6 +54,7 @@ def test_a_caller_who_cancels_gave_up() -> None:
         ev.HungUp(1.21, A, 127, "Interworking, unspecified", None),
     )
     assert (told.outcome, told.disposition, told.sip.code) == ("abandoned", "cancelled", 487)
+    assert [line.line.split()[0] for line in told.ladder or ()] == ["INVITE", "100", "CANCEL", "487"]
 
 
 def test_a_device_with_any_name_in_its_contact_is_found_by_its_caller() -> None:

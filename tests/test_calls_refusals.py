@@ -56,6 +56,10 @@ def test_a_call_to_a_number_that_the_dialplan_lacks() -> None:
     assert (record.caller.number, record.caller.name, record.caller.endpoint) == ("5550100", "Anna", "192.0.2.77")
     assert (record.dialled, record.sip_call_id, record.count, record.attempts) == ("4711", "a1", 1, ())
     assert (record.duration_ms, record.partial) == (250, False)
+    assert [(line.direction, line.line.split()[0]) for line in record.ladder or ()] == [
+        ("received", "INVITE"),
+        ("sent", "404"),
+    ]
     assert from_json(CallRecord, to_json(record)) == record
     assert switchboard.held == 0
 
@@ -135,7 +139,7 @@ def test_a_flood_of_one_source_is_one_record_a_minute(method: str, code: int, di
     assert (first.count, second.count) == (300, 200)
     for record in (first, second):
         assert (record.disposition, record.fault.side, record.sip.code) == (disposition, side, code)
-        assert (record.caller.endpoint, record.sip_call_id) == ("192.0.2.77", None)
+        assert (record.caller.endpoint, record.sip_call_id, record.ladder) == ("192.0.2.77", None, None)
     assert first.id != second.id
     assert first.ended_at is not None
     assert second.started_at is not None

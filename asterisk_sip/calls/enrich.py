@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from asterisk_sip import catalog
 from asterisk_sip.calls import evidence
-from asterisk_sip.calls.dialog_told import with_dialog
+from asterisk_sip.calls.dialog_told import ladder_of, with_dialog
 from asterisk_sip.calls.model import (
     Q850,
     Attempt,
@@ -17,6 +17,7 @@ from asterisk_sip.calls.model import (
     CallRecord,
     Fault,
     Grade,
+    LadderLine,
     Outcome,
     SipStatus,
     call_id,
@@ -107,7 +108,14 @@ def record(call: Call, around: Surroundings) -> CallRecord:
         gap_ids=call.gap_ids,
         rule=of_call.rule,
         sip_call_id=root.call_id,
+        ladder=_ladder_of_caller(root, verdict.outcome),
     )
+
+
+def _ladder_of_caller(root: Leg, outcome: Outcome) -> tuple[LadderLine, ...] | None:
+    if root.dialog is None or root.dialled_by_us or outcome in (Outcome.ANSWERED, Outcome.RESCUED):
+        return None
+    return ladder_of(root.dialog)
 
 
 def endpoint_of(leg: Leg) -> str | None:

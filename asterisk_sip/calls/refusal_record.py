@@ -49,6 +49,7 @@ def refusal_record(refusal: Refusal, pbx: str, version: str | None) -> CallRecor
         partial=False,
         sip_call_id=refusal.call_id,
         count=refusal.requests,
+        ladder=refusal.ladder,
     )
 
 

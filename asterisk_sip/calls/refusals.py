@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from asterisk_sip.calls.bounded import Bounded
 from asterisk_sip.calls.dialog import CHALLENGES, Dialog
+from asterisk_sip.calls.dialog_told import ladder_of
+from asterisk_sip.calls.model import LadderLine
 from asterisk_sip.calls.own_address import EndpointNames
 from asterisk_sip.calls.sip_seen import Party, SipMessage, SipSeen
 
@@ -29,7 +31,7 @@ class Refusal(NamedTuple):
     """One call that was refused, or ``requests`` of one source and minute. ``key`` names it for ever.
 
     ``code`` and ``phrase`` are the answer, of several the last; so are ``caller`` and ``dialled``. ``source`` is the
-    endpoint, or the host, that asked.
+    endpoint, or the host, that asked. Only one call has a ``ladder``.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Refusal(NamedTuple):
     dialled: str | None = None
     call_id: str | None = None
     requests: int = 1
+    ladder: tuple[LadderLine, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Refusals:
             self._names.at(dialog.src),
             dialog.number or None,
             dialog.call_id,
+            ladder=ladder_of(dialog),
         )
         if code not in CHALLENGES and self._may_be_single(refusal):
             self._ready.append(refusal)
@@ -158,7 +162,7 @@ class Refusals:
         if key not in self._tallies and len(self._tallies) >= MAX_TALLIES:
             refusal = refusal._replace(source=OTHERS)
             key = _tally_key(refusal)
-        refusal = refusal._replace(key=key, call_id=None)
+        refusal = refusal._replace(key=key, call_id=None, ladder=None)
         tally = self._tallies.get(key)
         if tally is None:
             self._tallies[key] = _Tally(now + MINUTE_S + ANSWER_S, refusal)
