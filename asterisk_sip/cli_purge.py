@@ -185,7 +185,10 @@ def _tell_what_is_not_covered(config: Config) -> None:
     if sinks.stdout is not None:
         told.append("what was printed for a log shipper")
     if config.journal is not None:
-        how = "pseudonyms, as far as they were on" if config.journal.pseudonymise else "numbers as they are"
+        from asterisk_sip.privacy import journal_key
+
+        hidden = journal_key(config.journal, config.privacy) is not None
+        how = "pseudonyms, as far as they were on" if hidden else "numbers as they are"
         told.append(f"the journal in {config.journal.folder} ({how})")
     for each in told:
         _say(f"Not covered: {each}.")

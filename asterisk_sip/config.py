@@ -256,9 +256,10 @@ def _look_at_the_journal(tree: Table, findings: Findings) -> None:
     privacy, journal = tree.get("privacy"), tree.get("journal")
     if not isinstance(privacy, dict) or not isinstance(journal, dict):
         return
-    if privacy.get("numbers", "full") != "full" and journal.get("pseudonymise") is not True:
+    if privacy.get("numbers", "full") != "full" and journal.get("pseudonymise") is False:
         findings.warnings.append(
-            "journal.pseudonymise: the journal keeps all numbers and names, whatever [privacy] says; set it to true"
+            "journal.pseudonymise: the journal keeps all numbers and names, whatever [privacy] says; "
+            "set it to true, or leave it out"
         )
 
 

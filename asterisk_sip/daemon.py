@@ -57,7 +57,7 @@ async def run(
     await store.open()
     try:
         async with (
-            journal_kept(config.journal) as journal,
+            journal_kept(config) as journal,
             kept(config, store),
             beside(config, watch, demo=demo) as of_web,
             _telling(config, watch),

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asterisk_sip.config import Config
-from asterisk_sip.daemon_doors import journal_settings, open_agi, open_ari, open_doors, open_hep
+from asterisk_sip.daemon_doors import open_agi, open_ari, open_doors, open_hep
+from asterisk_sip.privacy import journal_key
 from asterisk_sip.sources.capture import Capture, CaptureDesk
 
 TELL_EVERY_S = 1.0
@@ -22,7 +23,7 @@ async def capture(
 
     Secrets are left out; numbers and names are replaced if the configuration's journal wants that. Raises SourceError.
     """
-    key = journal_settings(config.journal).key if config.journal is not None else None
+    key = journal_key(config.journal, config.privacy) if config.journal is not None else None
     written = Capture(out, time.time(), key)
     try:
         heard = [(pbx, CaptureDesk(written, pbx.name, time.time())) for pbx in config.pbx]

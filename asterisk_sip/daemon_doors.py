@@ -11,10 +11,12 @@ from typing import Protocol
 
 from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.own_address import Addresses
-from asterisk_sip.config import AmiConfig, CelConfig, PbxConfig
+from asterisk_sip.config import AmiConfig, CelConfig, Config, PbxConfig
 from asterisk_sip.config_doors import AgiConfig, AriConfig
+from asterisk_sip.config_keeping import PrivacyConfig
 from asterisk_sip.config_model import JournalConfig
 from asterisk_sip.desk_backfill import ReadLog
+from asterisk_sip.privacy import journal_key
 from asterisk_sip.sources.agi import AgiDoor, AgiSettings, AgiSource
 from asterisk_sip.sources.ami import AmiSettings, AmiSource
 from asterisk_sip.sources.ari import AriSettings, AriSource
@@ -130,12 +132,12 @@ def ari_settings(config: AriConfig) -> AriSettings:
 
 
 @contextlib.asynccontextmanager
-async def journal_kept(config: JournalConfig | None) -> AsyncIterator[Journal | None]:
+async def journal_kept(config: Config) -> AsyncIterator[Journal | None]:
     """Give the journal, if one is to be kept, while it is written; None if not."""
-    if config is None:
+    if config.journal is None:
         yield None
         return
-    journal = Journal(journal_settings(config))
+    journal = Journal(journal_settings(config.journal, config.privacy))
     journal.start()
     try:
         yield journal
@@ -143,13 +145,13 @@ async def journal_kept(config: JournalConfig | None) -> AsyncIterator[Journal | 
         await asyncio.to_thread(journal.stop)
 
 
-def journal_settings(config: JournalConfig) -> JournalSettings:
+def journal_settings(config: JournalConfig, privacy: PrivacyConfig) -> JournalSettings:
     """Return the journal's settings from the configuration."""
     return JournalSettings(
         folder=config.folder,
         max_file_bytes=config.max_file_mb << 20,
         max_total_bytes=config.max_total_mb << 20,
-        key=config.key.get_secret_value().encode() if config.pseudonymise and config.key is not None else None,
+        key=journal_key(config, privacy),
     )
 
 

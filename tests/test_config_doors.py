@@ -9,6 +9,7 @@ import pytest
 
 from asterisk_sip.config import Config, HepPeer, load
 from asterisk_sip.errors import ConfigError
+from asterisk_sip.privacy import journal_key
 from tests.config_texts import HIDDEN, MINIMAL, ONE, faults, read
 
 ARI = {"ASTERISK_SIP_ARI_PASSWORD": HIDDEN}
@@ -312,6 +313,29 @@ def test_pseudonyms_need_a_key(file: Path) -> None:
     assert journal is not None
     assert journal.key is not None
     assert journal.key.get_secret_value() == HIDDEN
+
+
+def test_what_privacy_hides_is_hidden_in_the_journal_unless_it_says_otherwise(file: Path) -> None:
+    (file.parent / "p").write_text(HIDDEN + "\n")
+    (file.parent / "p").chmod(0o600)
+
+    def key(privacy: str, said: str = "") -> tuple[bytes | None, tuple[str, ...]]:
+        config = read(file, f'{MINIMAL}[journal]\nfolder = "j"\n{said}[privacy]\n{privacy}')
+        assert config.journal is not None
+        return journal_key(config.journal, config.privacy), config.warnings
+
+    tokens = 'numbers = "pseudonymised"\nregion = "DE"\nkey_file = "p"'
+    assert key('numbers = "full"') == (None, ())
+    same, _ = key(tokens)
+    assert same is not None
+    assert same == key(tokens)[0]
+    assert HIDDEN.encode() not in same
+    thrown_away, _ = key('numbers = "masked"')
+    assert thrown_away is not None
+    assert thrown_away != key('numbers = "masked"')[0]
+    as_it_came, [warning] = key(tokens, "pseudonymise = false\n")
+    assert as_it_came is None
+    assert "keeps all numbers and names" in warning
 
 
 @pytest.mark.parametrize(
