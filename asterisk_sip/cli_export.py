@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 TELL_EVERY_S = 2.0
+STDOUT = Path("-")
 
 
 def export(
     *,
-    out: Path,
+    out: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     format_: Annotated[Literal["csv", "jsonl", "parquet"], Parameter(name="--format")] = "csv",
     config: ConfigPath = None,
     store: StorePath = None,
@@ -38,14 +39,14 @@ def export(
     fault: Literal["caller", "callee", "carrier", "us", "unknown"] | None = None,
     country: str | None = None,
 ) -> None:
-    """Write recorded calls into a file, in the order they were recorded.
+    """Write recorded calls into a file or to standard output, in the order they were recorded.
 
     The file has its name when it is whole. Memory stays the same, however many calls there are.
 
     Parameters
     ----------
     out
-        The file. One that is there is replaced.
+        The file. One that is there is replaced. Without it, or with -: standard output.
     format_
         csv: for a spreadsheet, the columns of calls --format csv. jsonl: one whole record a line. parquet: those
         columns with types (needs asterisk-sip[parquet]).
@@ -80,9 +81,10 @@ def export(
     asked = (since, until, code, class_, trunk, outcome, number, pbx)
     query = call_query(*asked, fault=fault, country=country)
     place = store_place(config, store)
-    with written(out, format_) as write:
+    file = None if out == STDOUT else out
+    with written(file, format_) as write:
         count = asyncio.run(_copied(place, query, write))
-    sys.stderr.write(f"{counted(count, 'call')} in {out}\n")
+    sys.stderr.write(f"{counted(count, 'call')}{'' if file is None else f' in {file}'}\n")
 
 
 async def _copied(place: StorePlace, query: CallQuery, write: Write) -> int:

@@ -1,4 +1,4 @@
-"""Records as a file of CSV, JSON lines or Parquet: written beside its name, and there only when it is whole."""
+"""Records as CSV, JSON lines or Parquet: on standard output, or as a file that is there only when it is whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -22,11 +23,17 @@ _ROWS_IN_A_GROUP = 20_000  # of Parquet: so many are held in memory
 
 
 @contextlib.contextmanager
-def written(path: Path, format_: str) -> Iterator[Write]:
+def written(path: Path | None, format_: str) -> Iterator[Write]:
     """Give what writes records to a file; it has its name when all of them are in it, and is gone when they are not.
 
-    Raises AsteriskSipError when the file cannot be written, or the format needs a package that is not there.
+    Without a path, what writes them to standard output. Raises AsteriskSipError when the file cannot be written, or the
+    format needs a package that is not there.
     """
+    if path is None:
+        with _FORMATS[format_](sys.stdout.buffer) as write:
+            yield write
+        sys.stdout.buffer.flush()
+        return
     if path.exists() and not path.is_file():
         raise AsteriskSipError(f"{path} is no file; name one that may be replaced")
     part = path.with_name(f".{path.name}.part")

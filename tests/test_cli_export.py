@@ -59,6 +59,21 @@ def test_jsonl_holds_whole_records(path: Path, tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [to_json(record) for record in RECORDS]
 
 
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("where", [(), ("--out", "-")], ids=["nothing said", "-"])
+def test_standard_output_is_given_what_the_file_holds(
+    path: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], format_: str, where: tuple[str, ...]
+) -> None:
+    if format_ == "parquet":
+        pytest.importorskip("pyarrow")
+    assert export(path, tmp_path / "file", "--format", format_) == 0
+    capfdbinary.readouterr()
+    assert cli.main(["export", "--store", str(path), "--format", format_, *where]) == 0
+    told = capfdbinary.readouterr()
+    assert told.out == (tmp_path / "file").read_bytes()
+    assert told.err == b"1,203 calls\n"
+
+
 def test_parquet_has_types(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("asterisk_sip.render_export._ROWS_IN_A_GROUP", 500)
