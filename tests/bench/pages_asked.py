@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import random
@@ -62,8 +63,11 @@ class Client:
 
     def _cpu_ms(self) -> float:
         """Return what all threads of the server have used so far (proc(5), schedstat: nanoseconds first)."""
-        tasks = Path(f"/proc/{self._server}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+        used_ns = 0
+        for task in Path(f"/proc/{self._server}/task").glob("*/schedstat"):
+            with contextlib.suppress(FileNotFoundError):  # a thread that has ended
+                used_ns += int(task.read_text().split()[0])
+        return used_ns / 1e6
 
 
 class Asking:
