@@ -135,7 +135,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the numbers are computed from. All tell trunks apart; what they tell apart beside is up to the question.
+    """What the numbers are computed from. What took no trunk has an empty one, and is passed over, or is not there.
 
     ``attempts`` need disposition and sip_code, ``calls`` outcome, ``delays`` pdd. ``delays`` is None when delays are
     not told apart by what is asked for.
@@ -218,15 +218,15 @@ def kpis(
         return sums[tuple(text(total) for text in texts), _step(total, step, since)]
 
     for total in counts.attempts:
-        if total.trunk:
+        if total.trunk != "":
             _add_attempts(of(total), total)
     for total in counts.calls:
-        if total.trunk:
+        if total.trunk != "":
             kept = of(total)
             kept.groups["outcome"][total.outcome or ""] += total.total
             kept.talk_ms += total.talk_ms
     for total in counts.delays or ():
-        if total.trunk and total.pdd is not None:
+        if total.trunk != "" and total.pdd is not None:
             of(total).pdd[total.pdd] += total.total
     order = sorted(sums, key=lambda at: (at[1] or _EPOCH, at[0]))
     return [_group(*at, sums[at], least, timed=counts.delays is not None) for at in order]
@@ -239,7 +239,7 @@ def one_ratio(
     rule = next(rule for rule in ratio_rules() if rule.name == name)
     counts: defaultdict[Named, Counter[str]] = defaultdict(Counter)
     for total in attempts:
-        if total.trunk:
+        if total.trunk != "":
             e425, rfc6076, _ = _kinds(total.sip_code or None, total.disposition or "unknown")
             counts[key(total)][e425 if rule.grouping == "e425" else rfc6076] += total.total
     return {each: ratio(rule, groups, least) for each, groups in counts.items()}

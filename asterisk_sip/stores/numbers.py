@@ -15,6 +15,7 @@ from .base import EPOCH, Counted, Dimension, Gap, Store, Total, TotalsQuery
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _MOST_STEPS = 10_000
+_ANY_TRUNK = "?*"  # but none
 TIMED: frozenset[By] = frozenset(("pbx", "trunk"))
 """By what delays are told apart."""
 _COUNTED_BY: Mapping[By, Dimension] = {
@@ -53,10 +54,11 @@ class Numbers:
 async def numbers(store: Store, query: NumbersQuery) -> Numbers:
     """Return the numbers of a window. Raises StoreError, and ValueError for a step that is no whole minutes."""
     unit = _unit(query)
+    trunk = query.trunk if query.trunk and query.trunk.strip("*") else _ANY_TRUNK
 
     async def totals(counted: Counted, *names: Dimension) -> list[Total]:
-        by = tuple(dict.fromkeys((*unit, "trunk", *(_COUNTED_BY[name] for name in query.by), *names)))
-        asked = TotalsQuery(query.since, query.until, counted, by, query.pbx, query.trunk, minutes=_together(query))
+        by = tuple(dict.fromkeys((*unit, *(_COUNTED_BY[name] for name in query.by), *names)))
+        asked = TotalsQuery(query.since, query.until, counted, by, query.pbx, trunk, minutes=_together(query))
         return await store.totals(asked)
 
     asked = [totals("attempts", "disposition", "sip_code"), totals("calls", "outcome")]

@@ -201,6 +201,8 @@ def _api(ask: Asking) -> dict[str, Address]:
         "attempts of a code": path("/api/v1/attempts", attempt_code=code),
         "kpi": path("/api/v1/kpi"),
         "kpi by trunk": path("/api/v1/kpi", by=of("trunk", "trunk,pbx")),
+        "kpi by 15 minutes": path("/api/v1/kpi", step=of("15m")),
+        "kpi of a trunk by 15 minutes": path("/api/v1/kpi", trunk=trunk, step=of("15m")),
         "kpi by trunk, by 15 minutes": path("/api/v1/kpi", by=of("trunk"), step=of("15m")),
         "kpi of a trunk by direction": path("/api/v1/kpi", by=of("direction"), trunk=trunk),
         "kpi of 7 days by trunk, by the hour": path("/api/v1/kpi", _WEEK, by=of("trunk"), step=of("1h")),
