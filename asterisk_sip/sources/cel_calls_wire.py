@@ -59,12 +59,13 @@ def _events(call: CelCall) -> Iterator[ev.Event]:
 def _in_order(call: CelCall) -> list[Row]:
     """Return the rows as things happened: 16 may write a refused leg's end behind the next one's beginning."""
     dialled = [leg for leg in call.legs.values() if leg.dialled_by == "AppDial" and leg.began_at is not None]
+    dials = {row.app_data.partition(",")[0] for row in call.rows if row.app == "Dial"}
     moved: dict[str, float] = {}
     for leg in dialled:
         began, ended = leg.began_at or 0.0, leg.ended_at or 0.0
-        others = [other for other in dialled if other is not leg and began <= (other.began_at or 0.0) <= ended]
-        nexts = [other.began_at or 0.0 for other in others if leg.answered_at is None and _in_turn(call, leg, other)]
-        if nexts and ended - min(nexts) < AT_ONCE_S:
+        soon = [other for other in dialled if max(began, ended - AT_ONCE_S) <= (other.began_at or 0.0) <= ended]
+        nexts = [other.began_at or 0.0 for other in soon if other is not leg and _in_turn(dials, leg, other)]
+        if nexts and leg.answered_at is None:
             moved[leg.uniqueid] = min(nexts)
 
     def when(row: Row) -> tuple[float, bool]:
@@ -74,14 +75,10 @@ def _in_order(call: CelCall) -> list[Row]:
     return sorted(call.rows, key=when)
 
 
-def _in_turn(call: CelCall, one: CelLeg, other: CelLeg) -> bool:
+def _in_turn(dials: Iterable[str], one: CelLeg, other: CelLeg) -> bool:
     """Return whether two legs were dialled one after the other: no Dial leads to both, and one to one of them."""
     peers = {peer_of(leg.rows[0].channel) for leg in (one, other)}
-    led = [
-        sum(any(_leads_to(each, peer) for peer in peers) for each in row.app_data.partition(",")[0].split("&"))
-        for row in call.rows
-        if row.app == "Dial"
-    ]
+    led = [sum(any(_leads_to(each, peer) for peer in peers) for each in dial.split("&")) for dial in dials]
     return max(led, default=0) == 1
 
 
