@@ -57,6 +57,7 @@ class Pipeline:
     _flush: asyncio.Event = field(default_factory=asyncio.Event)
     store_trouble: str | None = None  # why the store takes nothing, None while it does
     write_s: Spread = field(default_factory=lambda: Spread(WRITE_BOUNDS_S))
+    _faults: set[type[Exception]] = field(default_factory=set)  # of ours, that the log already has
     _lost_before: tuple[int, int] = (0, 0)
     _committing: asyncio.Task[bool] | None = None
 
@@ -152,9 +153,11 @@ class Pipeline:
         """Feed an event; return the calls that are complete with it. A fault of ours costs no more than it."""
         try:
             return desk.board.feed(event, now)
-        except Exception:
-            log.exception("an event was lost: it could not be worked on", pbx=desk.pbx, kind=type(event).__name__)
+        except Exception as error:
             self.counters.lost_events += 1
+            if type(error) not in self._faults:  # thousands a second may be of the same kind
+                self._faults.add(type(error))
+                log.exception("events are lost: they cannot be worked on (told once)", pbx=desk.pbx)
             return []
 
     def _close(self, desk: Desk, calls: list[state.Call]) -> None:

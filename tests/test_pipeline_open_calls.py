@@ -181,9 +181,9 @@ async def test_an_event_that_we_fail_at_costs_that_event_alone(tmp_path: Path) -
         desk = await pipeline.add(Surroundings("pbx"), Limits())
         odd = ChannelSeen(script.now, None)  # type: ignore[arg-type]
         with capture_logs() as told:
-            pipeline._handle(desk, [odd, *events])
+            pipeline._handle(desk, [odd, odd, *events])
         assert pipeline.counters.calls == 1
-        assert pipeline.counters.lost_events == 1
-        assert [line["event"] for line in told] == ["an event was lost: it could not be worked on"]
+        assert pipeline.counters.lost_events == 2
+        assert [line["event"] for line in told] == ["events are lost: they cannot be worked on (told once)"]
     finally:
         await store.close()
