@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -129,6 +129,9 @@ async def test_numbers_come_with_formula_interval_and_completeness(site: Site) -
     assert first["ratios"]["asr"]["formula"] == "answered / seizures"
     assert (first["ratios"]["asr"]["numerator"], first["ratios"]["asr"]["denominator"]) == (1, 5)
     assert told["unheard_s"] == {"pbx": 360.0}
+    window = datetime.fromisoformat(told["until"]) - datetime.fromisoformat(told["since"])
+    assert told["completeness"] == pytest.approx({"pbx": 1 - 360 / window.total_seconds()})
+    assert (await site.told("/gaps", **SPAN))["completeness"] == told["completeness"]
 
 
 async def test_codes_in_the_readers_language(site: Site) -> None:

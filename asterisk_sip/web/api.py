@@ -86,7 +86,7 @@ async def _kpi(request: web.Request, values: Values) -> dict[str, Any]:
     except ValueError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     groups = await asyncio.to_thread(lambda: [group_json(group, query) for group in found.groups])
-    return {**_span(since, until), "groups": groups, "unheard_s": _unheard_s(found.gaps, since, until)}
+    return {**_span(since, until), "groups": groups, **_heard(request, found.gaps, since, until, values.get("pbx"))}
 
 
 async def _codes(_request: web.Request, values: Values) -> dict[str, Any]:
@@ -105,7 +105,7 @@ async def _gaps(request: web.Request, values: Values) -> dict[str, Any]:
     store = await request.app[SHELF].store()
     found = await store.gaps(since, until, values.get("pbx"))
     gaps = [gap_json(gap) for gap in found]
-    return {**_span(since, until), "gaps": gaps, "unheard_s": _unheard_s(found, since, until)}
+    return {**_span(since, until), "gaps": gaps, **_heard(request, found, since, until, values.get("pbx"))}
 
 
 async def _alerts(request: web.Request, values: Values) -> dict[str, Any]:
@@ -149,8 +149,15 @@ def _span(since: datetime, until: datetime) -> dict[str, str]:
     return {"since": isoformat(since), "until": isoformat(until)}
 
 
-def _unheard_s(gaps: list[Gap], since: datetime, until: datetime) -> dict[str, float]:
-    return {pbx: missed.total_seconds() for pbx, missed in unheard(gaps, since, until).items()}
+def _heard(
+    request: web.Request, gaps: list[Gap], since: datetime, until: datetime, only: str | None
+) -> dict[str, dict[str, float]]:
+    """Return how complete the records of a window are: of each PBX that is known here, or had a gap."""
+    missed = {pbx: lasted.total_seconds() for pbx, lasted in unheard(gaps, since, until).items()}
+    known = {pbx for pbx in request.app[SHELF].pbxs if only in (None, pbx)} | set(missed)
+    window_s = (until - since).total_seconds()
+    shares = {pbx: max(0.0, 1 - missed.get(pbx, 0) / window_s) for pbx in sorted(known)} if window_s > 0 else {}
+    return {"unheard_s": missed, "completeness": shares}
 
 
 ENDPOINTS = (

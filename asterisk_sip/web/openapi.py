@@ -21,6 +21,7 @@ _TEXT = {"type": "string"}
 _OPEN = {"type": "object", "additionalProperties": True}
 _COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
 _SECONDS = {"type": "object", "additionalProperties": {"type": "number"}}
+_SHARES = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
 
 
 def document() -> dict[str, Any]:
@@ -110,11 +111,11 @@ def _shapes() -> dict[str, dict[str, Any]]:
     return {
         "Calls": _object(calls=_list(_ref("CallRecord")), next=following),
         "Attempts": _object(attempts=_list({"allOf": [call_id, _ref("Attempt")]}), next=following),
-        "Numbers": _object(since=_TIME, until=_TIME, groups=_list(group), unheard_s=_SECONDS),
+        "Numbers": _object(since=_TIME, until=_TIME, groups=_list(group), unheard_s=_SECONDS, completeness=_SHARES),
         "Codes": _object(codes=_list(_ref("Code"))),
         "Code": _OPEN,
         "Gap": gap,
-        "Gaps": _object(since=_TIME, until=_TIME, gaps=_list(_ref("Gap")), unheard_s=_SECONDS),
+        "Gaps": _object(since=_TIME, until=_TIME, gaps=_list(_ref("Gap")), unheard_s=_SECONDS, completeness=_SHARES),
         "Alert": alert,
         "Alerts": _object(since=_TIME, until=_TIME, firing=_list(_ref("Alert")), history=_list(_ref("Alert"))),
         "Health": _object(
