@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from asterisk_sip.calls import events as ev
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.state import Leg
 from tests.call_listener import Listener
 from tests.cases import Case, all_cases
 
@@ -53,3 +55,24 @@ def test_a_leg_that_hangs_up_a_little_earlier_changes_no_record(case: Case) -> N
     expected = told(messages)
     for other in overtaken(messages):
         assert told(other) == expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_channel_that_is_listed_before_its_beginning_is_told_was_seen_from_its_beginning(
+    case: Case,
+) -> None:
+    """CoreShowChannels is answered at once; an event waits for its turn in the session (main/manager.c)."""
+    stream = gzip.decompress(case.recording.read_bytes())
+    listener = Listener()
+    for event in listener.reader.feed(stream):
+        if isinstance(event, ev.ChannelBegan):
+            alive = [ev.Channel(leg.name, uniqueid, "") for uniqueid, leg in _living(listener)]
+            listed = ev.ChannelsListed(event.at, (*alive, event.channel), event.at)
+            listener.write(listener.correlator.feed(listed))
+        listener.write(listener.correlator.feed(event))
+    assert sorted(map(gist, listener.records), key=str) == told(stream.split(END))
+
+
+def _living(listener: Listener) -> Iterator[tuple[str, Leg]]:
+    for uniqueid, call in listener.correlator._call_of.items():
+        yield uniqueid, call.legs[uniqueid]

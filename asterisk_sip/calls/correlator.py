@@ -55,9 +55,14 @@ class Correlator(InFlight):
     # what each event does
 
     def _began(self, event: ev.ChannelBegan) -> list[Call]:
-        leg = self._leg(event.channel, event.at, began=True)
-        if leg is not None:
-            leg[1].dialled = leg[1].dialled or event.channel.exten
+        found = self._leg(event.channel, event.at, began=True)
+        if found is not None:
+            call, leg = found
+            leg.dialled = leg.dialled or event.channel.exten
+            if not leg.seen_begin:  # it was listed, or another door told of it, before the news of its beginning came
+                leg.seen_begin = True
+                leg.began_at = min(leg.began_at, event.at)
+                call.began_at = min(call.began_at, event.at)
         return []
 
     def _seen(self, event: ev.ChannelSeen) -> list[Call]:

@@ -150,8 +150,6 @@ class InFlight:
                 self._evicted.append(self._give_up())
             call = Call(linkedid, self._next_generation(linkedid), at, at)
             self._calls[linkedid] = call
-        if not began:
-            call.partial = True
         call.legs[channel.uniqueid] = Leg(channel.uniqueid, channel.name, at, began)
         call.alive.add(channel.uniqueid)
         self._call_of[channel.uniqueid] = call
@@ -166,7 +164,8 @@ class InFlight:
         other = self._calls.get(linkedid) or self._joined.get(linkedid)
         if other is not None:
             return self._join(other, call)
-        if call.partial and linkedid in self._generations:  # recorded already, from the end of a leg: this is the rest
+        if (call.partial or call.unseen) and linkedid in self._generations:
+            # It is recorded already, from the end of a leg: this is the rest.
             call.joined = (*call.joined, linkedid)
             self._joined[linkedid] = call
             return call
@@ -216,6 +215,7 @@ class InFlight:
                 self._peers[peer_of(leg.name)] = at
         elif leg.uniqueid != call.linkedid and len(call.legs) > self._limits.legs_per_call:
             del call.legs[leg.uniqueid]  # no record tells of it
+            call.partial |= not leg.seen_begin
         if leg.uniqueid in call.legs:
             self._ended_of[leg.uniqueid] = call
         call.alive.discard(leg.uniqueid)
@@ -229,7 +229,7 @@ class InFlight:
         for linkedid in call.joined:
             self._joined.pop(linkedid, None)
         root = call.root
-        if root is None or not root.seen_begin or call.linkedid not in call.legs:
+        if root is None or call.unseen or call.linkedid not in call.legs:
             call.partial = True
         self._generations[call.linkedid] = call.generation
         if not self._holds:

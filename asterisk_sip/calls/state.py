@@ -191,6 +191,11 @@ class Call:
             leg = min(undialled or self.legs.values(), key=lambda leg: leg.began_at)
         return leg
 
+    @property
+    def unseen(self) -> bool:
+        """Whether some of it began before anybody listened. The news of a beginning may come behind other news."""
+        return not all(leg.seen_begin for leg in self.legs.values())
+
     def try_of(self, uniqueid: str) -> Try | None:
         """Return the newest attempt whose destination is the channel ``uniqueid``."""
         return next((attempt for attempt in reversed(self.tries) if attempt.leg == uniqueid), None)
