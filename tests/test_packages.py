@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -346,6 +347,9 @@ def it_works(folder: Path, *program: str | Path) -> None:
 
 def asked(url: str) -> bytes:
     """Give what a page or the API answers."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  our own server
-        content: bytes = answer.read()
-        return content
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own server
+            content: bytes = answer.read()
+            return content
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{url}: {error.read().decode()}") from error
