@@ -254,5 +254,6 @@ def test_a_number_that_is_no_status_of_sip_is_never_shown_as_one(status: str) ->
     script.time_out(trunk)
     script.hangup(caller, 16)
     call = record(script)
-    assert (call.outcome, call.sip.code, call.disposition) == (Outcome.FAILED, None, "no_response")
-    assert only(call.attempts).evidence.grade is Grade.NONE
+    assert (call.outcome, call.sip.code, call.sip.candidates) == (Outcome.FAILED, None, None)
+    assert call.disposition == "unknown"  # something came: it is not silence
+    assert only(call.attempts).evidence.losers == (Finding(Grade.NONE, "channelvars", phrase=status),)

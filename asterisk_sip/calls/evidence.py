@@ -47,6 +47,12 @@ def read_line(heard: str | None) -> Reading:
     return (int(match[1]), match[2] or "") if match else None
 
 
+def no_status(heard: str | None) -> str | None:
+    """Return what the far end answered that is no status of SIP, ``799 Odd One``; None when there is no such thing."""
+    odd = heard is not None and heard.startswith("SIP ") and read_line(heard) is None
+    return heard.removeprefix("SIP ") if odd and heard is not None else None
+
+
 def says_nothing_came(heard: str | None) -> bool:
     """Return whether the line says that no response ever came.
 
@@ -91,8 +97,10 @@ def of_attempt(attempt: Try, leg: Leg, version: str | None) -> Known:
             Evidence(winner.grade, winner.source, tuple(losers), conflict),
             nothing_came,
         )
-    if nothing_came:
-        return Known(SipStatus(), Evidence(Grade.NONE, silent[0]), nothing_came)
+    odd = no_status(attempt.heard) if attempt.answered_at is None else None
+    if odd is not None or nothing_came:
+        said = (Finding(Grade.NONE, LINE, phrase=odd),) if odd is not None else ()
+        return Known(SipStatus(), Evidence(Grade.NONE, LINE if said else silent[0], said), not said)
     if attempt.answered_at is not None:  # 200 is the only 2xx an INVITE can have, but nobody showed it to us
         return Known(SipStatus(candidates=(200,)), Evidence(Grade.CANDIDATES, leg.cause_source or DIAL_STATUS))
     codes = _candidates(attempt, leg, version)

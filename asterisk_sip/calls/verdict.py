@@ -235,7 +235,7 @@ def _of_cause(attempt: Try, leg: Leg, dial_status: str | None, known: Known) -> 
             return catalog.sip_code(code).disposition
     if leg.cause and (attempt.requested_before_end or dial_status in ("BUSY", "CONGESTION", "CHANUNAVAIL")):
         return catalog.q850_cause(leg.cause).disposition
-    if dial_status in ("NOANSWER", None) and attempt.ended_at is not None:
+    if dial_status in ("NOANSWER", None) and attempt.ended_at is not None and not evidence.no_status(attempt.heard):
         rang = attempt.alive_at is not None or leg.cause_source is not None  # who only logs ends tells of no ringing
         return "no_answer" if rang else "no_response"
     return "unknown"
