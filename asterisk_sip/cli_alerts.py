@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from asterisk_sip.cli_store import MOST, ConfigPath, moment, opened, within
+from asterisk_sip.cli_store import MOST, ConfigPath, config_path, moment, opened, within
 from asterisk_sip.errors import AsteriskSipError, CommandError
 
 if TYPE_CHECKING:
@@ -270,8 +270,7 @@ def _loaded(config: Path | None, *, secrets: bool = False) -> Config:
     """Return the configuration: the one named, else the environment's, else that of this folder."""
     from asterisk_sip import config as configuration
 
-    path = config or Path(os.environ.get("ASTERISK_SIP_CONFIG") or "asterisk-sip.toml")
-    return configuration.load(path, secrets=secrets or ("store",))
+    return configuration.load(config_path(config), secrets=secrets or ("store",))
 
 
 def _rule(config: Config, name: str) -> Rule:

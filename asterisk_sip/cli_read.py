@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from asterisk_sip.cli_store import MOST, ConfigPath, StorePath, call_query, opened, store_place, within
+from asterisk_sip.cli_store import MOST, ConfigPath, StorePath, call_query, config_path, opened, store_place, within
 from asterisk_sip.errors import AsteriskSipError
 
 if TYPE_CHECKING:
@@ -267,8 +266,7 @@ def _nothing(place: StorePlace, query: CallQuery) -> str:
 def _overrides(config: Path | None) -> list[dict[str, Any]]:
     from asterisk_sip import config as configuration
 
-    path = config or Path(os.environ.get("ASTERISK_SIP_CONFIG") or "asterisk-sip.toml")
-    return [rule.model_dump() for rule in configuration.load(path, secrets=False).override]
+    return [rule.model_dump() for rule in configuration.load(config_path(config), secrets=False).override]
 
 
 def _may_hold(rule: dict[str, Any], trunk: str, code: int | None) -> bool:

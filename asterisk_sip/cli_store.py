@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,15 +29,23 @@ ConfigPath = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 StorePath = Annotated[Path | None, Parameter(name=["--store"])]
 
 
+def config_path(config: Path | None) -> Path:
+    """Return where the configuration is: as named, else as the environment says, else in this folder."""
+    return config or Path(os.environ.get("ASTERISK_SIP_CONFIG") or "asterisk-sip.toml")
+
+
 def store_place(config: Path | None, store: Path | None) -> StorePlace:
-    """Return where the store is: as named, else as the configuration says, else in this folder."""
+    """Return where the store is: as named, else as the configuration says, else in this folder.
+
+    The configuration is the one that is named, else that of the environment's ASTERISK_SIP_CONFIG.
+    """
     from asterisk_sip.stores.place import StorePlace
 
-    if store is not None or config is None:
+    if store is not None or not (config or os.environ.get("ASTERISK_SIP_CONFIG")):
         return StorePlace(store or DEFAULT_STORE)
     from asterisk_sip import config as configuration
 
-    told = configuration.load(config, secrets=("store",)).store
+    told = configuration.load(config_path(config), secrets=("store",)).store
     return StorePlace(told.path, told.url, told.plain_password)
 
 

@@ -196,6 +196,10 @@ class TestCalls:
         config.write_text(f'{link}[store]\npath = "{store.name}"\n')
         out, _ = shown("calls", "--config", config, "--format", "json")
         assert len(records_of(out)) == 4
+        monkeypatch.chdir("/")
+        monkeypatch.setenv("ASTERISK_SIP_CONFIG", str(config))
+        out, _ = shown("calls", "--format", "json")
+        assert len(records_of(out)) == 4
 
 
 class TestHostileText:
