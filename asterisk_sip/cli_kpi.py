@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asterisk_sip.stores.numbers import Numbers, NumbersQuery
     from asterisk_sip.stores.place import StorePlace
 
-By = Literal["pbx", "trunk", "direction", "code", "class"]
+By = Literal["pbx", "trunk", "direction", "code", "class", "endpoint", "country", "prefix"]
 
 _UNITS_S = {"m": 60, "h": 3_600, "d": 86_400}
 
@@ -49,7 +49,8 @@ def kpi(
     until
         Calls that ended before then; now, if it is not given.
     by
-        What to tell apart: pbx, trunk, direction, SIP code, class of the code. Give it again for more than one.
+        What to tell apart: pbx, trunk, direction, SIP code, class of the code; endpoint, country or first digits of the
+        number dialled, where all calls are kept. Give it again for more than one.
     total
         Tell nothing apart, whatever --by says.
     step

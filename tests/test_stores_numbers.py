@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from asterisk_sip.calls.kpi import By
 from asterisk_sip.calls.model import CallRecord
 from asterisk_sip.stores.base import Batch, Gap
 from asterisk_sip.stores.numbers import Numbers, NumbersQuery, numbers
@@ -18,8 +21,10 @@ HOUR = timedelta(hours=1)
 GAP = Gap("g", "pbx", "ami", BEGAN, BEGAN + HOUR / 10, "reset")
 
 
-async def asked(path: Path, query: NumbersQuery, records: list[CallRecord]) -> Numbers:
-    store = SqliteStore(path / "calls.db")
+async def asked(
+    path: Path, query: NumbersQuery, records: list[CallRecord], keep: Literal["all", "failures"] = "failures"
+) -> Numbers:
+    store = SqliteStore(path / "calls.db", keep)
     await store.open()
     try:
         await store.write(Batch(records, gaps=[GAP]))
@@ -91,3 +96,43 @@ async def test_a_step_is_whole_minutes(tmp_path: Path, step: timedelta) -> None:
 async def test_a_window_of_too_many_steps_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="more than"):
         await asked(tmp_path, NumbersQuery(BEGAN, BEGAN + 1000 * 24 * HOUR, step=timedelta(minutes=1)), [])
+
+
+def dialling(record: CallRecord, number: str) -> CallRecord:
+    """The same call, to another number."""
+    attempts = tuple(replace(attempt, dialled=None) for attempt in record.attempts)
+    return replace(record, dialled=number, attempts=attempts)
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("country", {"DE": 4, "FR": 2, "": 1}),
+        ("prefix", {"+4930": 2, "+4940": 2, "+3312": 2, "2042": 1}),
+        ("endpoint", {"carrier-a-out": 5, "carrier-b-out": 2}),
+    ],
+)
+async def test_where_all_calls_are_kept_numbers_are_told_apart_by_where_they_went(
+    tmp_path: Path, by: By, keys: dict[str, int]
+) -> None:
+    dialled = ("+4930123456", "004930123457", "+4940123456", "01133123456", "20421", "+33123456")
+    records = [dialling(record, number) for record, number in zip(RECORDS, dialled, strict=True)]
+    window = (BEGAN, BEGAN + 2 * HOUR)
+    found = (await asked(tmp_path, NumbersQuery(*window, by=(by,), least=1), records, "all")).groups
+    assert {group.key[0]: group.attempts for group in found} == keys
+    [whole] = (await asked(tmp_path, NumbersQuery(*window, least=1), [], "all")).groups
+    for ratio in whole.ratios:
+        parts = [group.ratio(ratio.name) for group in found]
+        assert sum(part.numerator for part in parts) == ratio.numerator
+        assert sum(part.denominator for part in parts) == ratio.denominator
+    assert whole.pdd is not None
+    assert sum(group.pdd.count for group in found if group.pdd is not None) == whole.pdd.count
+    assert sum(group.calls for group in found) == whole.calls
+
+
+async def test_answered_calls_that_were_only_counted_are_told_and_not_left_out_of_a_ratio(tmp_path: Path) -> None:
+    query = NumbersQuery(BEGAN, BEGAN + 2 * HOUR, by=("country",))
+    with pytest.raises(ValueError, match=r'2 answered calls of this time are not kept: \[records\] keep = "all"'):
+        await asked(tmp_path, query, RECORDS)
+    of_failures = NumbersQuery(BEGAN, BEGAN + 2 * HOUR, by=("country",), trunk="carrier-b")
+    assert [group.attempts for group in (await asked(tmp_path, of_failures, [])).groups]

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from asterisk_sip.alerts.model import Filter
-from asterisk_sip.alerts.rules_fields import PREFIX_DIGITS, Json, prefix_of
+from asterisk_sip.alerts.rules_fields import Json
+from asterisk_sip.calls.destinations import PREFIX_DIGITS, prefix_of
 from asterisk_sip.calls.model import CallRecord, isoformat
 from asterisk_sip.catalog import disposition
 

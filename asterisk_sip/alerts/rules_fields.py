@@ -8,22 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
+from asterisk_sip.calls.destinations import PREFIX_DIGITS, country_of, prefix_of
 from asterisk_sip.calls.model import Attempt, CallRecord
 from asterisk_sip.catalog.ratios import NOT_COUNTED, e425_group, rfc6076_group
-from asterisk_sip.catalog.tables import rows
 
 Json = Mapping[str, Any]
 Getter = Callable[[Json, Json | None], Any]
 """Gives a field of a call, or of an attempt of it; None when it is absent."""
-
-PREFIX_DIGITS = 4
-"""How many digits ``prefix`` has; ``prefix1`` to ``prefix9`` have as many as they say."""
-
-_INTERNATIONAL = ("+", "00", "011")  # as in stores.countries
-_LONGEST_CALLING_CODE = 3
 
 RESULTS = frozenset({"code", "class", "cause", "disposition", "outcome", "fault", "grade", "released_by", "phrase"})
 """What only the end of a call tells. A share is counted among all calls that are alike in everything else."""
@@ -116,40 +110,12 @@ def _prefix(digits: int) -> Getter:
     return get
 
 
-@lru_cache(4096)
-def prefix_of(number: str, digits: int) -> str | None:
-    """Return so many digits of a number, and the sign of an international one; None for what has not so many."""
-    for sign in _INTERNATIONAL:
-        if number.startswith(sign):
-            number = "+" + number.removeprefix(sign)
-            digits += 1
-            break
-    found = number[:digits]
-    return found if len(found) == digits and found.removeprefix("+").isdigit() else None
-
-
 def _country(call: Json, attempt: Json | None) -> Any:
-    return _country_of(_dialled(call, attempt))
-
-
-@lru_cache(4096)
-def _country_of(number: str) -> str | None:
-    for sign in _INTERNATIONAL:
-        if number.startswith(sign):
-            digits = number.removeprefix(sign)
-            codes = (digits[:length] for length in range(_LONGEST_CALLING_CODE, 0, -1))
-            return next((_calling_codes()[code] for code in codes if code in _calling_codes()), None)
-    return None
+    return country_of(_dialled(call, attempt))
 
 
 def _dialled(call: Json, attempt: Json | None) -> str:
     return (attempt and attempt["dialled"]) or call["dialled"] or ""
-
-
-@cache
-def _calling_codes() -> dict[str, str]:
-    """ITU-T E.164 country codes. What many countries share keeps its digits: +1, +7."""
-    return {row["code"]: row["country"] for row in rows("calling_codes")}
 
 
 NAMES: dict[str, Getter] = {

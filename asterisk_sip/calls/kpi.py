@@ -19,7 +19,7 @@ from asterisk_sip.catalog.ratios import NOT_COUNTED, RatioRule, e425_group, faul
 
 from .delays import percentile_ms
 
-By = Literal["pbx", "trunk", "direction", "code", "class"]
+By = Literal["pbx", "trunk", "direction", "code", "class", "endpoint", "country", "prefix"]
 Key = tuple[str, ...]
 Name = TypeVar("Name", int, str)
 Named = TypeVar("Named", bound=Hashable)
@@ -56,6 +56,12 @@ class Total(Protocol):
     def sip_code(self) -> int | None: ...  # noqa: D102
     @property
     def pdd(self) -> int | None: ...  # noqa: D102
+    @property
+    def endpoint(self) -> str | None: ...  # noqa: D102
+    @property
+    def country(self) -> str | None: ...  # noqa: D102
+    @property
+    def prefix(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,9 @@ _TEXTS: Mapping[By, Callable[[Total], str]] = {
     "direction": lambda total: total.direction or "",
     "code": lambda total: str(total.sip_code or ""),
     "class": lambda total: str((total.sip_code or 0) // 100 or ""),
+    "endpoint": lambda total: total.endpoint or "",
+    "country": lambda total: total.country or "",
+    "prefix": lambda total: total.prefix or "",
 }
 """What a count says of each dimension; empty is unknown."""
 

@@ -126,7 +126,7 @@ class Total(NamedTuple):
 
     ``minute`` and ``hour`` are the start of that in which the call or attempt ended. An absent trunk or direction is
     the empty text, an unknown SIP code is 0, ``pdd`` is a bucket of `calls.delays`. ``talk_ms`` is the time from answer
-    to end, summed; attempts have none.
+    to end, summed; attempts have none. The last three are never asked ``by``, see `numbers_read`.
     """
 
     total: int
@@ -140,6 +140,9 @@ class Total(NamedTuple):
     disposition: str | None = None
     sip_code: int | None = None
     pdd: int | None = None
+    endpoint: str | None = None
+    country: str | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

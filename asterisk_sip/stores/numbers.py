@@ -12,6 +12,7 @@ from asterisk_sip.calls.kpi import MIN_COUNT, By, Counts, Group, kpis
 from asterisk_sip.calls.model import to_json
 
 from .base import EPOCH, Counted, Dimension, Gap, Store, Total, TotalsQuery
+from .numbers_read import READ, read_counts
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _MOST_STEPS = 10_000
@@ -52,10 +53,23 @@ class Numbers:
 
 
 async def numbers(store: Store, query: NumbersQuery) -> Numbers:
-    """Return the numbers of a window. Raises StoreError, and ValueError for a step that is no whole minutes."""
+    """Return the numbers of a window.
+
+    Raises StoreError, and ValueError for a step that is no whole minutes, or as `read_counts` does.
+    """
     unit = _unit(query)
     trunk = query.trunk if query.trunk and query.trunk.strip("*") else _ANY_TRUNK
 
+    if READ.isdisjoint(query.by):
+        counts = await _totals(store, query, unit, trunk)
+    else:
+        counts = await read_counts(store, query.since, query.until, query.pbx, trunk)
+    # Many trunks over many steps are a second of work: whatever else the program does goes on meanwhile.
+    groups = await asyncio.to_thread(kpis, counts, query.by, query.step, query.least, query.since)
+    return Numbers(groups, await store.gaps(query.since, query.until, query.pbx))
+
+
+async def _totals(store: Store, query: NumbersQuery, unit: tuple[Dimension, ...], trunk: str) -> Counts:
     async def totals(counted: Counted, *names: Dimension) -> list[Total]:
         by = tuple(dict.fromkeys((*unit, *(_COUNTED_BY[name] for name in query.by), *names)))
         asked = TotalsQuery(query.since, query.until, counted, by, query.pbx, trunk, minutes=_together(query))
@@ -64,10 +78,7 @@ async def numbers(store: Store, query: NumbersQuery) -> Numbers:
     asked = [totals("attempts", "disposition", "sip_code"), totals("calls", "outcome")]
     if TIMED.issuperset(query.by):
         asked.append(totals("attempts", "pdd"))
-    counts = Counts(*await asyncio.gather(*asked))
-    # Many trunks over many steps are a second of work: whatever else the program does goes on meanwhile.
-    groups = await asyncio.to_thread(kpis, counts, query.by, query.step, query.least, query.since)
-    return Numbers(groups, await store.gaps(query.since, query.until, query.pbx))
+    return Counts(*await asyncio.gather(*asked))
 
 
 def group_json(group: Group, query: NumbersQuery) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def rows_of(records: list[CallRecord], keep: Keep) -> Rows:
     for record in records:
         at_us = microseconds(ended_at(record))
         decided = deciding(record)
-        for fact in _facts(record, at_us, decided):
+        for fact in facts(record, at_us, decided):
             counted.add(*fact)
         rows.keep(record, at_us, decided, keep)
     rows.counts = rollups.rows(counted.detail, counted.delays)
@@ -63,7 +63,7 @@ def rows_to_count(records: list[CallRecord], keep: Keep) -> Rows:
     for record in records:
         at_us = microseconds(ended_at(record))
         decided = deciding(record)
-        for seq, (key, talk_ms, pdd) in enumerate(_facts(record, at_us, decided)):
+        for seq, (key, talk_ms, pdd) in enumerate(facts(record, at_us, decided)):
             rows.facts.append((record.id, seq, at_us, *key[1:], talk_ms, pdd))
         rows.keep(record, at_us, decided, keep)
     return rows
@@ -86,7 +86,7 @@ def gap_row(gap: Gap) -> Row:
     return gap.id, storable(gap.pbx), storable(gap.source), began_us, ended_us, storable(gap.reason), gap.blind
 
 
-def _facts(record: CallRecord, at_us: int, decided: Attempt | None) -> Iterator[tuple[Row, int, int | None]]:
+def facts(record: CallRecord, at_us: int, decided: Attempt | None) -> Iterator[tuple[Row, int, int | None]]:
     """Yield what is counted of a call, then of each attempt: the key in ``totals``, talk in ms, bucket of its delay."""
     pbx, direction = _key(record.pbx), _key(record.direction) or ""
     minute = at_us // _MINUTE_US
