@@ -42,12 +42,19 @@ def bare(record: Record) -> Record:
 async def in_the_journal(folder: Path, count: int) -> None:
     """Wait until the journal has so many whole calls."""
     await until(
-        lambda: folder.is_dir() and files_of(folder) and ended_in(folder) >= count, f"{count} calls in the journal", 20
+        lambda: folder.is_dir() and files_of(folder) and ended_in(folder) >= count, f"{count} calls in the journal"
     )
 
 
 def ended_in(folder: Path) -> int:
     return sum(1 for _ in Replay(Surroundings("pbx1")).read([folder]))
+
+
+def begun_in(folder: Path) -> int:
+    replay = Replay(Surroundings("pbx1"))
+    for _ in replay.read([folder]):
+        pass
+    return replay.unfinished
 
 
 async def replayed(companion: Companion, folder: Path) -> dict[str, Record]:
@@ -68,6 +75,7 @@ async def test_after_a_kill_the_journal_gives_the_records_of_the_store(lab: Lab,
         await until(lambda: companion.in_flight() == 0, "the calls before forgotten")
         talking = asyncio.create_task(lab.caller.call("trunk.acme.ring.60", cancel_on=180, cancel_after_s=6.0))
         await until(lambda: companion.in_flight() == 1, "the call remembered")
+        await until(lambda: begun_in(folder) == 1, "its beginning in the journal")
         await companion.kill()
         await companion.start()
         await talking
