@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import structlog
 from panoramisk import Manager
 
 from asterisk_sip.calls import events as ev
@@ -160,6 +161,7 @@ def peak_mb() -> float:
 
 def main() -> None:
     """``python -m tests.bench.reader NAME PORT [DATABASE]``."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     assert ami_protocol  # the reader under test is loaded before the clock starts
     began, cpu = time.perf_counter(), time.process_time()
     count = asyncio.run(READERS[sys.argv[1]](int(sys.argv[2])))
