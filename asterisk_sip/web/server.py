@@ -44,9 +44,7 @@ _silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
 @web.middleware
 async def heard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Note that a connection is used for what it is there for."""
-    timer = _silent.pop(request.protocol, None)
-    if timer is not None:
-        timer.cancel()
+    _is_silent_no_more(request.protocol)
     return await handler(request)
 
 
@@ -98,6 +96,10 @@ class _Protocol(web.RequestHandler):
 
     __slots__ = ()
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        _is_silent_no_more(self)  # else who comes and goes at once would be kept until the time is over
+        super().connection_lost(exc)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -140,6 +142,12 @@ async def listen(app: web.Application, host: str, port: int, tls: ssl.SSLContext
         await runner.cleanup()
         raise
     return runner
+
+
+def _is_silent_no_more(protocol: asyncio.BaseProtocol) -> None:
+    timer = _silent.pop(protocol, None)
+    if timer is not None:
+        timer.cancel()
 
 
 def _show_out(protocol: web.RequestHandler) -> None:
