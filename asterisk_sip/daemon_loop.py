@@ -31,7 +31,7 @@ class Loop(asyncio.SelectorEventLoop):
         port: bytes | str | int | None,
         *,
         family: int = 0,
-        type: int = 0,  # noqa: A002
+        type: int = 0,  # noqa: A002  as the loop has it
         proto: int = 0,
         flags: int = 0,
     ) -> list[Any]:

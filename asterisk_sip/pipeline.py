@@ -150,11 +150,12 @@ class Pipeline:
             desk.clock_ahead_s = heard_at - self.clock()
 
     def _fed(self, desk: Desk, event: ev.Event, now: float) -> list[state.Call]:
-        """Feed an event; return the calls that are complete with it. A fault of ours costs no more than it."""
+        """Feed an event; return the calls that are complete with it. A fault of ours makes its call partial, only."""
         try:
             return desk.board.feed(event, now)
         except Exception as error:
             self.counters.lost_events += 1
+            desk.board.correlator.mark_missed(part.uniqueid for part in event if isinstance(part, ev.Channel))
             if type(error) not in self._faults:  # thousands a second may be of the same kind
                 self._faults.add(type(error))
                 log.exception("events are lost: they cannot be worked on (told once)", pbx=desk.pbx)

@@ -82,7 +82,7 @@ def _jsonl(file: IO[bytes]) -> Iterator[Write]:
 def _parquet(file: IO[bytes]) -> Iterator[Write]:
     try:
         import pyarrow as pa  # noqa: PLC0415  # an extra, and large
-        from pyarrow.parquet import ParquetWriter  # noqa: PLC0415
+        from pyarrow.parquet import ParquetWriter  # noqa: PLC0415  an extra
     except ImportError as error:
         raise AsteriskSipError("parquet needs a package: pip install 'asterisk-sip[parquet]'") from error
     schema = pa.schema([(name, _arrow_type(pa, name)) for name in CSV_COLUMNS])

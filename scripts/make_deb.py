@@ -121,7 +121,7 @@ def write_control(version: str, architecture: str) -> None:
     )
     (control / "control").write_text(told)
     (control / "conffiles").write_text("/etc/asterisk-sip/asterisk-sip.toml\n")
-    sums = (f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT)}\n" for path in files)  # noqa: S324
+    sums = (f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT)}\n" for path in files)  # noqa: S324  what dpkg asks for
     (control / "md5sums").write_text("".join(line for line in sums if "  etc/" not in line))
     for name in ("postinst", "prerm", "postrm"):
         shutil.copy(DEBIAN / name, control / name)

@@ -34,7 +34,7 @@ def json_url(target: Target, path: str) -> str:
 @pytest.mark.parametrize(("form", "begins"), [("text", "Rule: carrier congestion"), ("html", "<!doctype html>")])
 async def test_a_notice_arrives_with_its_first_line_as_the_title(form: str, begins: str) -> None:
     async with webhook_target(lambda _: web.Response(status=200)) as target:
-        sink = AppriseTarget(AppriseSettings((json_url(target, "/a"),), form))  # type: ignore[arg-type]
+        sink = AppriseTarget(AppriseSettings((json_url(target, "/a"),), form))  # type: ignore[arg-type]  # a parameter of the test
         await sink.open()
         await sink.write([delivery(FIRED)])
         await sink.write([delivery(CLEARED)])

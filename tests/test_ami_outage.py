@@ -60,9 +60,9 @@ async def test_an_outage_is_told_once_and_ends_by_itself(
             await until_up(listener, count)
             await pbx.wait_for_action("CoreShowChannels", count)
             await pbx.send(hangup(f"1.{count}"))
-            await eventually(lambda: len(listener.hung_up) == count, "the event")  # noqa: B023
+            await eventually(lambda: len(listener.hung_up) == count, "the event")  # noqa: B023  awaited at once
             await outage(pbx)
-            await eventually(lambda: len(listener.of(Down)) == count, "the outage")  # noqa: B023
+            await eventually(lambda: len(listener.of(Down)) == count, "the outage")  # noqa: B023  awaited at once
         await until_up(listener, 3)
         assert source.last_error is None
     assert [type(told) for told in listener.told if isinstance(told, Up | Down | ev.HungUp)] == [

@@ -48,7 +48,7 @@ async def test_an_event_may_be_split_over_reads_anywhere(pbx: ScriptedAmi) -> No
         await eventually(lambda: listener.hung_up, "the whole event")
         for cut in range(1, len(event)):
             await pbx.send(event, cuts=[cut])
-            await eventually(lambda: len(listener.hung_up) > cut, "the split event")  # noqa: B023
+            await eventually(lambda: len(listener.hung_up) > cut, "the split event")  # noqa: B023  awaited at once
             assert listener.reads[-2:] == [cut, len(event) - cut]
     heard = listener.of(ev.HungUp)
     assert heard[0].channel.caller_name == "Zoë Müller ☎"
@@ -110,7 +110,7 @@ async def test_a_listener_that_raises_loses_one_read_and_nothing_else(pbx: Scrip
             await eventually(lambda: listener.hung_up == ["before"], "the event before")
             for count in (1, 2, 3):
                 await pbx.send(hangup("same read") + hangup("bad") + hangup("same read"))
-                await eventually(lambda: source.losses.listener_errors == count, "the error is counted")  # noqa: B023
+                await eventually(lambda: source.losses.listener_errors == count, "the error is counted")  # noqa: B023  awaited at once
             await pbx.send(hangup("after"))
             await eventually(lambda: listener.hung_up == ["before", "after"], "the event after")
             assert listener.links == ["up"]
@@ -277,9 +277,9 @@ async def test_the_channels_alive_are_one_event_after_each_login_in_the_order_of
     listener = Recorder()
     async with running(patient(pbx), listener):
         for count in (1, 2):
-            await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023
+            await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023  awaited at once
             await pbx.send(hangup("1.1"))
-            await eventually(lambda: len(listener.hung_up) == count, "the event after it")  # noqa: B023
+            await eventually(lambda: len(listener.hung_up) == count, "the event after it")  # noqa: B023  awaited at once
             pbx.reset()
         await eventually(lambda: listener.links == ["up", "down", "up", "down"], "the end")
     order = [Up, ev.ChannelsListed, ev.HungUp, Down]

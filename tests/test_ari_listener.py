@@ -157,9 +157,9 @@ async def test_a_connection_that_dies_is_told_and_the_next_is_heard() -> None:
         async with listening(door(listener=listener)) as server:
             for count in (1, 2):
                 pbx = await OutboundAsterisk(port_of(server)).connect()
-                await eventually(lambda: listener.links.count("up") == count, "up")  # noqa: B023
+                await eventually(lambda: listener.links.count("up") == count, "up")  # noqa: B023  awaited at once
                 await pbx.close()
-                await eventually(lambda: listener.links.count("down") == count, "down")  # noqa: B023
+                await eventually(lambda: listener.links.count("down") == count, "down")  # noqa: B023  awaited at once
     assert {down.reason for down in listener.of(Down)} == {"Asterisk closed the connection"}
     assert [entry["event"] for entry in logs if "listening" in entry["event"]] == ["listening", "not listening"] * 2
 

@@ -160,7 +160,7 @@ async def test_what_lives_is_asked_for_on_each_link(pbx: ScriptedAri) -> None:
     listener = Recorder()
     async with running(patient(pbx), listener):
         for count in (1, 2):
-            await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023
+            await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023  awaited at once
             (await pbx.wait_for_socket(count)).drop()
     listed = listener.of(ev.ChannelsListed)[0]
     assert [each.uniqueid for each in listed.channels] == ["1.1", "1.2"]
@@ -309,10 +309,10 @@ async def test_an_outage_is_told_once_and_ends_by_itself(pbx: ScriptedAri, outag
     with capture_logs() as logs:
         async with running(patient(pbx), listener) as source:
             for count in (1, 2):
-                await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023
+                await eventually(lambda: len(listener.of(ev.ChannelsListed)) == count, "the list")  # noqa: B023  awaited at once
                 link = pbx.sockets[-1]
                 await link.send(destroyed(f"1.{count}"))
-                await eventually(lambda: len(listener.hung_up) == count, "the event")  # noqa: B023
+                await eventually(lambda: len(listener.hung_up) == count, "the event")  # noqa: B023  awaited at once
                 if outage == "close":
                     await link.websocket.close(code=1011)
                 elif outage == "mid-frame":
@@ -325,7 +325,7 @@ async def test_an_outage_is_told_once_and_ends_by_itself(pbx: ScriptedAri, outag
                     await pbx.start()
                 else:
                     getattr(link, outage)()
-                await eventually(lambda: len(listener.of(Down)) == count, "the outage")  # noqa: B023
+                await eventually(lambda: len(listener.of(Down)) == count, "the outage")  # noqa: B023  awaited at once
             await until_up(listener, 3)
             assert source.last_error is None
     assert listener.links == ["up", "down", "up", "down", "up", "down"]

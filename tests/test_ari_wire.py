@@ -224,9 +224,9 @@ GOOD = {"type": "ChannelDestroyed", "timestamp": AT, "channel": channel(), "caus
                 {"channel": None},
                 {"channel": "PJSIP/acme"},
                 {"channel": channel("")},
-                {"channel": channel(uniqueid=7)},  # type: ignore[arg-type]
+                {"channel": channel(uniqueid=7)},  # type: ignore[arg-type]  # wrong on purpose
                 {"channel": channel(caller=None)},
-                {"channel": channel(name=[])},  # type: ignore[arg-type]
+                {"channel": channel(name=[])},  # type: ignore[arg-type]  # wrong on purpose
                 {"cause_txt": 5},
             )
         ),

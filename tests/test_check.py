@@ -73,7 +73,7 @@ async def hep_report(config: HepConfig, *sent: bytes, running: bool = False, wai
 
 
 def hep_config(**more: object) -> HepConfig:
-    return HepConfig(listen_host=HOST, listen_port=free_port(socket.SOCK_DGRAM), **more)  # type: ignore[arg-type]
+    return HepConfig(listen_host=HOST, listen_port=free_port(socket.SOCK_DGRAM), **more)  # type: ignore[arg-type]  # of any type
 
 
 async def test_hep_says_that_messages_come() -> None:

@@ -101,7 +101,7 @@ async def lived(config: Path, records: list[CallRecord], keep: Keep = "all", lat
         now[0] = max(record.ended_at for record in portion if record.ended_at).timestamp() + 0.5
         lookout.wake()
         read = start + len(portion)
-        await until(lambda read=read: lookout.tally.records == read, "the records to be judged")  # type: ignore[misc]
+        await until(lambda read=read: lookout.tally.records == read, "the records to be judged")  # type: ignore[misc]  # a lambda with a default
     now[0] += later_s
     lookout.finish()
     await working

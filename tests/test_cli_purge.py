@@ -30,7 +30,7 @@ def called(number: int, **changes: object) -> CallRecord:
     record = failed(number)
     somebody = replace(record, caller=Caller("+49891111111"), dialled="0892222222", exten="0892222222")
     attempts = (replace(record.attempts[0], dialled="0892222222"),)
-    return replace(somebody, **{"attempts": attempts, **changes})  # type: ignore[arg-type]
+    return replace(somebody, **{"attempts": attempts, **changes})  # type: ignore[arg-type]  # of any type
 
 
 def records() -> list[CallRecord]:

@@ -57,7 +57,7 @@ def test_trunks_keep_their_order(file: Path) -> None:
 def test_nothing_can_be_changed_afterwards(file: Path) -> None:
     config = read(file, MINIMAL)
     with pytest.raises(ValidationError):
-        config.store.flush_ms = 1  # type: ignore[misc]
+        config.store.flush_ms = 1  # type: ignore[misc]  # that is what must fail
 
 
 # Files that cannot be read

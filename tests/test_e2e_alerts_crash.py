@@ -97,7 +97,7 @@ async def test_killed_again_and_again_under_load_each_alert_is_told_once_and_non
             await until(lambda: book.told("many"), "the alert", 60)
             for _ in range(KILLS):
                 seen = book.records()
-                await until(lambda seen=seen: book.records() > seen + 30, "more calls", 60)  # type: ignore[misc]
+                await until(lambda seen=seen: book.records() > seen + 30, "more calls", 60)  # type: ignore[misc]  # a lambda with a default
                 await asyncio.sleep(draw.uniform(0, 1))  # wherever it is in its work
                 await companion.kill()
                 await companion.start()

@@ -83,7 +83,7 @@ async def test_a_clock_that_jumps_by_an_hour_is_told_and_every_call_is_recorded(
             before = told["work"]["records"]
             (tmp_path / "then").write_text(f"{jump_s:+d}\n")
             (tmp_path / "then").replace(offset)  # at once: it is read whenever the program asks for the time
-            told = await comes(site, lambda told: told["work"]["records"] >= before + 25, "more records")  # noqa: B023
+            told = await comes(site, lambda told: told["work"]["records"] >= before + 25, "more records")  # noqa: B023  awaited at once
             assert told["status"] == "ready"
             assert told["work"]["lost_records"] == 0
         _, _, metrics = await site.get("/metrics")

@@ -11,9 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from asterisk_sip.calls.bounded import Limits
+from asterisk_sip.calls.correlator import Correlator
 from asterisk_sip.calls.enrich import Surroundings
-from asterisk_sip.calls.events import ChannelSeen, Event
+from asterisk_sip.calls.events import ChannelSeen, DialEnded, Event
 from asterisk_sip.calls.model import CallRecord
+from asterisk_sip.calls.state import Call
 from asterisk_sip.errors import StoreError
 from asterisk_sip.pipeline import Pipeline
 from asterisk_sip.sources.ami_wire import Reader, RecordedClock
@@ -170,6 +172,32 @@ async def test_a_call_that_we_fail_to_judge_costs_that_call_alone(tmp_path: Path
         await store.close()
 
 
+async def test_a_call_of_which_we_failed_at_an_event_is_partial_and_the_next_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: Correlator, event: DialEnded) -> list[Call]:
+        if "one" in event.dest.name:
+            raise KeyError(event.dest.name)
+        return ended(_self, event)
+
+    ended = Correlator._HANDLERS[DialEnded]
+    monkeypatch.setitem(Correlator._HANDLERS, DialEnded, fail)
+    script, reader = AmiScript(), Reader(RecordedClock())
+    for peer in ("PJSIP/one", "PJSIP/other"):
+        caller = script.incoming()
+        script.reject(script.dial(caller, peer, "1@acme"), "486 Busy Here")
+        script.hangup(caller, 17)
+    store = SqliteStore(tmp_path / "calls.db")
+    await store.open()
+    try:
+        pipeline = Pipeline(store)
+        desk = await pipeline.add(Surroundings("pbx"), Limits())
+        pipeline._handle(desk, [*reader.feed(script.stream())])
+        assert [record.partial for record in pipeline._waiting.records] == [True, False]
+    finally:
+        await store.close()
+
+
 async def test_an_event_that_we_fail_at_costs_that_event_alone(tmp_path: Path) -> None:
     script, reader = AmiScript(), Reader(RecordedClock())
     script.hangup(script.incoming(), 21)
@@ -179,7 +207,7 @@ async def test_an_event_that_we_fail_at_costs_that_event_alone(tmp_path: Path) -
     try:
         pipeline = Pipeline(store)
         desk = await pipeline.add(Surroundings("pbx"), Limits())
-        odd = ChannelSeen(script.now, None)  # type: ignore[arg-type]
+        odd = ChannelSeen(script.now, None)  # type: ignore[arg-type]  # wrong on purpose
         with capture_logs() as told:
             pipeline._handle(desk, [odd, odd, *events])
         assert pipeline.counters.calls == 1

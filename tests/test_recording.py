@@ -100,7 +100,7 @@ def test_a_journal_gives_the_records_of_the_raw_bytes_in_it(case: Any, tmp_path:
     data = gzip.decompress(case.recording.read_bytes())
     frames = [(1.0, "pbx1", "ami", "data", chunk) for chunk in chunks(data)]
     path = tmp_path / "x.journal.gz"
-    path.write_bytes(gzip.compress(journal((1.0, "pbx1", "ami", "run", b""), *frames)))  # type: ignore[arg-type]
+    path.write_bytes(gzip.compress(journal((1.0, "pbx1", "ami", "run", b""), *frames)))  # type: ignore[arg-type]  # a tuple of five
     assert replayed(path) == replayed(case.recording)
 
 
@@ -115,7 +115,7 @@ def test_the_journal_of_several_pbxs_gives_the_records_of_each(tmp_path: Path) -
     while any(streams):
         frames.append(dice.choice([stream for stream in streams if stream]).pop(0))
     path = tmp_path / "x.journal"
-    path.write_bytes(journal(*frames))  # type: ignore[arg-type]
+    path.write_bytes(journal(*frames))  # type: ignore[arg-type]  # a tuple of five
     records = replayed(path)
     for number, case in enumerate(cases):
         wanted = list(Replay(Surroundings(f"pbx{number}", trunks=AROUND.trunks)).read([case.recording]))
@@ -136,7 +136,7 @@ def test_two_doors_of_one_pbx_lead_to_one_core(ami: Path, tmp_path: Path) -> Non
     frames.sort(key=lambda frame: frame[0])
     doors = [(1.0, "pbx1", door, "run", b"") for door in ("ami", "ari")]
     path = tmp_path / "x.journal"
-    path.write_bytes(journal(*doors, *frames))  # type: ignore[arg-type]
+    path.write_bytes(journal(*doors, *frames))  # type: ignore[arg-type]  # a tuple of five
     both, one = replayed(path), replayed(ami)
     assert {record.linkedid for record in both} == {record.linkedid for record in one}
     wanted = {record.linkedid: record for record in one}

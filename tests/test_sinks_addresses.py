@@ -42,7 +42,7 @@ class Names(AbstractResolver):
 
 @asynccontextmanager
 async def poster(url: str, guard: Guard | None = None, **settings: object) -> AsyncIterator[Poster]:
-    made = Poster(PostSettings(url, **{"allow_private": False, **settings}), "text/plain", guard)  # type: ignore[arg-type]
+    made = Poster(PostSettings(url, **{"allow_private": False, **settings}), "text/plain", guard)  # type: ignore[arg-type]  # of any type
     await made.open()
     try:
         yield made

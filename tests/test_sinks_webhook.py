@@ -46,7 +46,7 @@ def deliveries(count: int) -> list[Delivery]:
 
 @asynccontextmanager
 async def sink_to(target: Target, **settings: object) -> AsyncIterator[WebhookSink]:
-    sink = WebhookSink(replace(WebhookSettings(target.url, frozenset(KINDS)), **settings))  # type: ignore[arg-type]
+    sink = WebhookSink(replace(WebhookSettings(target.url, frozenset(KINDS)), **settings))  # type: ignore[arg-type]  # of any type
     await sink.open()
     try:
         yield sink

@@ -62,7 +62,7 @@ class TestPartitions:
             for month, record in (("2026_12", old), ("2027_01", new)):
                 (row,) = await engine.run(f"SELECT id FROM calls_{month}")  # noqa: S608 - our own
                 assert row["id"] == record.id
-                assert len(await engine.run(f"SELECT * FROM attempts_{month}")) == len(record.attempts)  # noqa: S608
+                assert len(await engine.run(f"SELECT * FROM attempts_{month}")) == len(record.attempts)  # noqa: S608  a name of ours
             await engine.run("DROP TABLE attempts_2026_12")
             await engine.run("ALTER TABLE calls DETACH PARTITION calls_2026_12")
             assert await store.calls(EVERYTHING) == [new]

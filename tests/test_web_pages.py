@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from asterisk_sip.calls.model import Evidence, Grade
 from asterisk_sip.catalog import LANGUAGES
 from asterisk_sip.errors import TookTooLongError
 from asterisk_sip.stores import search
@@ -114,6 +115,20 @@ async def test_hostile_text_is_text_on_every_page(site: Site) -> None:
         assert "\u202e" not in page, "it would turn around what follows"
     assert any(html.escape("${7*7}{{7*7}}") in page for page in calls)
     assert not [page for page in calls if re.search(r'href="javascript:', page)]
+
+
+async def test_what_asterisk_made_up_itself_does_not_say_that_the_trunk_is_full(tmp_path: Path) -> None:
+    received = lately(failed(61))
+    [first] = received.attempts
+    made_up = replace(first, evidence=Evidence(Grade.LOCAL, "TechCause", ()))
+    local = replace(lately(failed(62)), attempts=(made_up,))
+    async with Served(tmp_path) as served, aiohttp.ClientSession() as session:
+        await served.store.write(Batch([received, local]))
+        site = Site(served.url, session)
+        assert "the trunk is full" in await site.page(f"/calls/{received.id}")
+        page = await site.page(f"/calls/{local.id}")
+    assert "the trunk is full" not in page
+    assert "Circuit/channel congestion" in page
 
 
 async def test_every_number_on_the_overview_leads_to_as_many_calls(site: Site) -> None:

@@ -45,34 +45,34 @@ class Counted(Protocol):
     """How many answered calls share these, see `stores.base.Total`."""
 
     @property
-    def total(self) -> int: ...  # noqa: D102  see stores.base
+    def total(self) -> int: ...  # noqa: D102  told in stores.base
     @property
-    def pbx(self) -> str | None: ...  # noqa: D102
+    def pbx(self) -> str | None: ...  # noqa: D102  told in stores.base
     @property
-    def direction(self) -> str | None: ...  # noqa: D102
+    def direction(self) -> str | None: ...  # noqa: D102  told in stores.base
     @property
-    def trunk(self) -> str | None: ...  # noqa: D102
+    def trunk(self) -> str | None: ...  # noqa: D102  told in stores.base
     @property
-    def sip_code(self) -> int | None: ...  # noqa: D102
+    def sip_code(self) -> int | None: ...  # noqa: D102  told in stores.base
 
 
 class Gapped(Protocol):
     """A gap, see `stores.base.Gap`."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102  see stores.base
+    def id(self) -> str: ...  # noqa: D102  told in stores.base
     @property
-    def pbx(self) -> str: ...  # noqa: D102
+    def pbx(self) -> str: ...  # noqa: D102  told in stores.base
     @property
-    def source(self) -> str: ...  # noqa: D102
+    def source(self) -> str: ...  # noqa: D102  told in stores.base
     @property
-    def began_at(self) -> datetime: ...  # noqa: D102
+    def began_at(self) -> datetime: ...  # noqa: D102  told in stores.base
     @property
-    def ended_at(self) -> datetime | None: ...  # noqa: D102
+    def ended_at(self) -> datetime | None: ...  # noqa: D102  told in stores.base
     @property
-    def reason(self) -> str: ...  # noqa: D102
+    def reason(self) -> str: ...  # noqa: D102  told in stores.base
     @property
-    def blind(self) -> bool: ...  # noqa: D102
+    def blind(self) -> bool: ...  # noqa: D102  told in stores.base
 
 
 def answered(counted: Counted, ended_at: datetime) -> dict[str, Any]:

@@ -57,6 +57,14 @@ class InFlight:
             if gap_id not in call.gap_ids:
                 call.gap_ids = (*call.gap_ids, gap_id)
 
+    def mark_missed(self, uniqueids: Iterable[str]) -> None:
+        """Mark the calls of some channels as partial: something that happened to them could not be worked on."""
+        for uniqueid in uniqueids:
+            call = self._call_of.get(uniqueid)
+            if call is not None:
+                call.partial = True
+                call.changed = True
+
     def unsaved(self, now: float, every_s: float) -> list[Call]:
         """Return the calls in flight that changed and were not saved in the last ``every_s`` seconds; now they are."""
         due = [

@@ -35,33 +35,33 @@ class Total(Protocol):
     """A count, as a store gives it: an unknown SIP code is 0, an absent trunk or direction is empty."""
 
     @property
-    def total(self) -> int: ...  # noqa: D102  the fields are told in stores.base.Total
+    def total(self) -> int: ...  # noqa: D102  told in stores.base.Total
     @property
-    def talk_ms(self) -> int: ...  # noqa: D102
+    def talk_ms(self) -> int: ...  # noqa: D102  told in stores.base.Total
     @property
-    def minute(self) -> datetime | None: ...  # noqa: D102
+    def minute(self) -> datetime | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def hour(self) -> datetime | None: ...  # noqa: D102
+    def hour(self) -> datetime | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def pbx(self) -> str | None: ...  # noqa: D102
+    def pbx(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def direction(self) -> str | None: ...  # noqa: D102
+    def direction(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def trunk(self) -> str | None: ...  # noqa: D102
+    def trunk(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def outcome(self) -> str | None: ...  # noqa: D102
+    def outcome(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def disposition(self) -> str | None: ...  # noqa: D102
+    def disposition(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def sip_code(self) -> int | None: ...  # noqa: D102
+    def sip_code(self) -> int | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def pdd(self) -> int | None: ...  # noqa: D102
+    def pdd(self) -> int | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def endpoint(self) -> str | None: ...  # noqa: D102
+    def endpoint(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def country(self) -> str | None: ...  # noqa: D102
+    def country(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
     @property
-    def prefix(self) -> str | None: ...  # noqa: D102
+    def prefix(self) -> str | None: ...  # noqa: D102  told in stores.base.Total
 
 
 @dataclass(frozen=True, slots=True)

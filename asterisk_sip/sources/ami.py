@@ -168,7 +168,7 @@ class AmiLink:
     async def _ask(self, action: dict[str, str]) -> Message:
         _refuse_breaks(action)
         assert self._manager is not None  # noqa: S101  open() made it
-        assert self.protocol is not None  # noqa: S101
+        assert self.protocol is not None  # noqa: S101  for the type checker
         if not self._is_open():
             raise LinkLostError("the connection is closed")
         sent = Action(action)

@@ -325,17 +325,17 @@ def _other_half(name: str) -> str | None:
 
 _MAKERS: dict[str, Callable[[Reader, Message, float], list[ev.Event]]] = {
     "ChannelCreated": Reader._created,  # noqa: SLF001  the table belongs to the class
-    "ChannelStateChange": Reader._changed,  # noqa: SLF001
-    "ChannelEnteredBridge": Reader._entered,  # noqa: SLF001
-    "ChannelLeftBridge": Reader._changed,  # noqa: SLF001
-    "ChannelDialplan": Reader._stepped,  # noqa: SLF001
-    "ChannelUserevent": Reader._told,  # noqa: SLF001
-    "Dial": Reader._dialled,  # noqa: SLF001
-    "ChannelHangupRequest": Reader._requested,  # noqa: SLF001
-    "ChannelDestroyed": Reader._destroyed,  # noqa: SLF001
-    "ApplicationReplaced": Reader._replaced,  # noqa: SLF001
-    INFO: Reader._told_version,  # noqa: SLF001
-    CHANNEL: Reader._list_channel,  # noqa: SLF001
-    BRIDGE: Reader._list_bridge,  # noqa: SLF001
-    LISTED: Reader._listed,  # noqa: SLF001
+    "ChannelStateChange": Reader._changed,  # noqa: SLF001  of the class above
+    "ChannelEnteredBridge": Reader._entered,  # noqa: SLF001  of the class above
+    "ChannelLeftBridge": Reader._changed,  # noqa: SLF001  of the class above
+    "ChannelDialplan": Reader._stepped,  # noqa: SLF001  of the class above
+    "ChannelUserevent": Reader._told,  # noqa: SLF001  of the class above
+    "Dial": Reader._dialled,  # noqa: SLF001  of the class above
+    "ChannelHangupRequest": Reader._requested,  # noqa: SLF001  of the class above
+    "ChannelDestroyed": Reader._destroyed,  # noqa: SLF001  of the class above
+    "ApplicationReplaced": Reader._replaced,  # noqa: SLF001  of the class above
+    INFO: Reader._told_version,  # noqa: SLF001  of the class above
+    CHANNEL: Reader._list_channel,  # noqa: SLF001  of the class above
+    BRIDGE: Reader._list_bridge,  # noqa: SLF001  of the class above
+    LISTED: Reader._listed,  # noqa: SLF001  of the class above
 }

@@ -55,17 +55,17 @@ class Told(Protocol):
     """What is kept of a change, see ``alerts.model.Change``: this room knows no more of it."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102  see alerts.model
+    def id(self) -> str: ...  # noqa: D102  told in alerts.model.Change
     @property
-    def alert_id(self) -> str: ...  # noqa: D102
+    def alert_id(self) -> str: ...  # noqa: D102  told in alerts.model.Change
     @property
-    def rule(self) -> str: ...  # noqa: D102
+    def rule(self) -> str: ...  # noqa: D102  told in alerts.model.Change
     @property
-    def state(self) -> str: ...  # noqa: D102
+    def state(self) -> str: ...  # noqa: D102  told in alerts.model.Change
     @property
-    def at(self) -> datetime: ...  # noqa: D102
+    def at(self) -> datetime: ...  # noqa: D102  told in alerts.model.Change
     @property
-    def muted(self) -> str | None: ...  # noqa: D102
+    def muted(self) -> str | None: ...  # noqa: D102  told in alerts.model.Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class _Compiler(SQLCompiler):
     def visit_like_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:  # noqa: ARG002  # its name is SQLAlchemy's
         return f"{self.process(binary.left, **kw)} LIKE {self.process(binary.right, **kw)}"
 
-    def visit_floordiv_binary(self, binary: Any, operator: Any, **kw: Any) -> str:  # noqa: ARG002
+    def visit_floordiv_binary(self, binary: Any, operator: Any, **kw: Any) -> str:  # noqa: ARG002  as SQLAlchemy calls it
         return f"intDiv({self.process(binary.left, **kw)}, {self.process(binary.right, **kw)})"  # / gives a fraction
 
     def visit_min_func(self, fn: Any, **kw: Any) -> str:

@@ -48,9 +48,8 @@ async def read_counts(store: Store, since: datetime, until: datetime, pbx: str |
                 f"by endpoint, country or prefix each call is read, and this time has more than {MOST_CALLS:,}: ask for"
                 " less of it"
             )
-        for of_call, of_attempts in await asyncio.to_thread(_counted, page, pbx, trunk):
-            calls += of_call
-            attempts += of_attempts
+        for kind, total in await asyncio.to_thread(_counts_of, page, pbx, trunk):
+            (calls if kind == "calls" else attempts).append(total)
     answered = Outcome.ANSWERED.value
     missing = _sum(counted, answered) - _sum(calls, answered)
     if missing > 0:
@@ -61,14 +60,15 @@ async def read_counts(store: Store, since: datetime, until: datetime, pbx: str |
     return Counts(attempts, calls, (total for total in attempts if total.pdd is not None))
 
 
-def _counted(page: Iterable[Stored], pbx: str | None, trunk: str) -> list[tuple[list[Total], list[Total]]]:
+def _counts_of(page: Iterable[Stored], pbx: str | None, trunk: str) -> list[tuple[str, Total]]:
     pattern = trunk.replace("[", "[[]")  # only * and ? stand for others, as where counts are asked for
     records = (from_json(CallRecord, json.loads(each.text)) for each in page)
-    found = [list(_totals(record)) for record in records if pbx is None or record.pbx == pbx]
-    fitting = [[total for total in totals if fnmatchcase(total[1].trunk or "", pattern)] for totals in found]
     return [
-        ([total for kind, total in totals if kind == "calls"], [total for kind, total in totals if kind == "attempts"])
-        for totals in fitting
+        (kind, total)
+        for record in records
+        if pbx is None or record.pbx == pbx
+        for kind, total in _totals(record)
+        if fnmatchcase(total.trunk or "", pattern)
     ]
 
 

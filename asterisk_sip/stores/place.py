@@ -38,10 +38,10 @@ class StorePlace:
         engine, extra = ("ClickHouse", "clickhouse") if self.clickhouse else ("PostgreSQL", "postgres")
         try:  # each is an extra, and slow to load
             if self.clickhouse:
-                from .clickhouse import ClickHouseStore  # noqa: PLC0415
+                from .clickhouse import ClickHouseStore  # noqa: PLC0415  an extra
 
                 return ClickHouseStore(self.url, self.password, keep, readonly=readonly, patience_s=patience_s)
-            from .postgres import PostgresStore  # noqa: PLC0415
+            from .postgres import PostgresStore  # noqa: PLC0415  an extra
 
             return PostgresStore(self.url, self.password, keep, readonly=readonly, patience_s=patience_s)
         except ImportError as error:

@@ -49,7 +49,7 @@ async def sweep(bounds: Bounds, change: Change, months: set[str]) -> Swept:
         for month in sorted(months):
             low, high = schema.bounds(month)
             if high is not None and low is not None and high <= bounds.calls:
-                swept.calls += await change(lambda connection, month=month: _drop(connection, month))  # type: ignore[misc]
+                swept.calls += await change(lambda connection, month=month: _drop(connection, month))  # type: ignore[misc]  # a lambda with a default
             elif low is None or low < bounds.calls:
                 swept.calls += await _in_steps(change, _CALLS.format(month=month), bounds.calls, SLICE)
     if bounds.ids is not None:

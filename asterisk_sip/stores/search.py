@@ -13,7 +13,7 @@ _SOON = 20_000
 """So many calls are looked at first: nearly every filter finds a page full among them."""
 
 _AT_MOST = 220_000
-"""So many calls are looked at in one answer, which takes a fifth of a second: the failed calls of a very busy day."""
+"""So many calls are looked at in one answer, which takes a fifth of a second on a slow machine."""
 
 _AT_MOST_WITH_ATTEMPTS = 130_000
 """So many when the attempts of each must be looked at too."""

@@ -228,7 +228,7 @@ def _error(path: Path, error: BaseException | None) -> StoreError:
         return StoreError(f"{path}: {error.strerror or error}")
     if code == sqlite3.SQLITE_CANTOPEN and not os.path.lexists(path):
         return MissingStoreError(f"{path}: there is no such file yet")
-    if code == sqlite3.SQLITE_CANTOPEN and not os.access(path.parent, os.W_OK):
+    if code == sqlite3.SQLITE_CANTOPEN and os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK):
         code = sqlite3.SQLITE_READONLY  # the write-ahead log could not be made beside it
     kind = TookTooLongError if code == sqlite3.SQLITE_INTERRUPT else StoreError
     return kind(f"{path}: {_REASONS.get(code, str(error))}")

@@ -137,9 +137,9 @@ async def _forget_ids(store: Store, before_us: int) -> int:
     """Walk through all ids in their order, beside the writer, and delete the old ones."""
     done, after = 0, ""
     while True:
-        last = await store.read(lambda connection, after=after: _id_further_on(connection, after))  # type: ignore[misc]
+        last = await store.read(lambda connection, after=after: _id_further_on(connection, after))  # type: ignore[misc]  # a lambda with a default
         old = await store.read(
-            lambda connection, after=after, last=last: [  # type: ignore[misc]
+            lambda connection, after=after, last=last: [  # type: ignore[misc]  # a lambda with a default
                 (row[0],)
                 for row in connection.exec_driver_sql(
                     "SELECT id FROM answered_ids WHERE id > ? AND id <= ? AND at_us < ?", (after, last, before_us)
@@ -150,7 +150,7 @@ async def _forget_ids(store: Store, before_us: int) -> int:
             some = old[start : start + _LIGHT_SLICE]
             await _paused(
                 store.change(
-                    lambda writer, some=some: writer.executemany(  # type: ignore[misc]
+                    lambda writer, some=some: writer.executemany(  # type: ignore[misc]  # a lambda with a default
                         "DELETE FROM answered_ids WHERE id = ?", some
                     )
                 )
