@@ -203,7 +203,8 @@ class Engine:
         """
         own = json.loads(states[""][1]) if "" in states else None
         if own is not None:
-            self.time, self._judged, self._newest = float(own["time"]), int(own["judged"]), float(own["newest"])
+            self.time, self._judged = float(own["time"]), int(own["judged"])
+            self._newest = float(own.get("newest", -math.inf))  # that of an earlier version does not tell
             self._known, self._waited = int(own["position"]), frozenset(own["waiting"])
             for second in own["wakes"]:
                 self._wake(int(second))
